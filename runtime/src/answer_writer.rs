@@ -1,0 +1,242 @@
+//! An answer becomes bytes: at once when it is short, piece by piece when it is not.
+
+use crate::answer::{Answer, AnswerBody};
+use crate::application::Application;
+use crate::chunk_queue::{ChunkReceiver, Received};
+use crate::connection::{Connection, OUTPUT_BYTES_MAX, Stop};
+use crate::deadlines::Phase;
+use crate::exchange::{Exchange, HeadAt};
+use crate::metrics::Metrics;
+use protocols::http1::{self, ResponseFraming, ResponseHead, Reuse};
+use std::future::poll_fn;
+use std::task::Poll;
+
+impl AnswerBody {
+    /// True when sending it may have to wait for something else than the socket.
+    pub(crate) fn needs_time(&self) -> bool {
+        matches!(self, Self::Stream(..) | Self::File(_))
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Static(bytes) => bytes,
+            Self::Empty | Self::Stream(..) | Self::File(_) => &[],
+        }
+    }
+}
+
+impl<A: Application> Connection<A> {
+    /// Appends a response head to the output.
+    pub(crate) fn write_head(
+        &mut self,
+        status: u16,
+        fields: &[u8],
+        framing: ResponseFraming,
+        exchange: Exchange,
+    ) {
+        let shard = self.shard.clone();
+        let Some(work) = self.work.as_mut() else { return };
+        let mut date = shard.date.borrow_mut();
+        let head = ResponseHead {
+            status,
+            fields,
+            framing,
+            reuse: exchange.reuse,
+            minor_version: exchange.minor_version,
+            date_line: date.at(shard.deadlines.unix_s()),
+        };
+        http1::encode_response_head(&head, &mut work.output);
+    }
+
+    /// Appends a whole answer to the output.
+    pub(crate) fn write_short(&mut self, answer: &Answer, exchange: Exchange, at: HeadAt) -> Reuse {
+        let mut exchange = exchange;
+        if answer.close {
+            exchange.reuse = Reuse::Close;
+        }
+        let body = answer.body.bytes();
+        let framing = if http1::body_allowed(answer.status) {
+            ResponseFraming::Length(body.len() as u64)
+        } else {
+            ResponseFraming::None
+        };
+        self.write_head(answer.status, &answer.fields, framing, exchange);
+        if !exchange.head_only
+            && http1::body_allowed(answer.status)
+            && let Some(work) = self.work.as_mut()
+        {
+            work.output.extend_from_slice(body);
+        }
+        self.answered(exchange, at, answer.status, Some(body.len() as u64));
+        exchange.reuse
+    }
+
+    /// Counts and logs an answer.
+    pub(crate) fn answered(&mut self, exchange: Exchange, at: HeadAt, status: u16, body: Option<u64>) {
+        self.unsent_answers += 1;
+        Metrics::add(&self.shard.metrics.requests);
+        self.log(exchange, at, status, body);
+    }
+
+    /// Writes an answer of any kind whose head has been saved.
+    pub(crate) async fn write_answer(&mut self, answer: Answer, exchange: Exchange) -> Result<Reuse, Stop> {
+        let Answer { status, fields, close, body } = answer;
+        match body {
+            AnswerBody::Stream(receiver, length) => {
+                let mut exchange = exchange;
+                if close {
+                    exchange.reuse = Reuse::Close;
+                }
+                Box::pin(self.stream_answer(status, &fields, receiver, length, exchange)).await
+            }
+            AnswerBody::File(file) => {
+                Box::pin(self.file_answer(status, fields.into_owned(), file, exchange)).await
+            }
+            body => {
+                let answer = Answer { status, fields, close, body };
+                Ok(self.write_short(&answer, exchange, HeadAt::Saved))
+            }
+        }
+    }
+
+    /// Sends an answer that the handler produces piece by piece.
+    async fn stream_answer(
+        &mut self,
+        status: u16,
+        fields: &[u8],
+        receiver: ChunkReceiver,
+        length: Option<u64>,
+        mut exchange: Exchange,
+    ) -> Result<Reuse, Stop> {
+        let framing = match length {
+            _ if !http1::body_allowed(status) => ResponseFraming::None,
+            Some(length) => ResponseFraming::Length(length),
+            None if exchange.minor_version == 0 => {
+                exchange.reuse = Reuse::Close;
+                ResponseFraming::UntilClose
+            }
+            None => ResponseFraming::Chunked,
+        };
+        self.write_head(status, fields, framing, exchange);
+        self.answered(exchange, HeadAt::Saved, status, length);
+        if exchange.head_only || !http1::body_allowed(status) {
+            return Ok(exchange.reuse);
+        }
+        let mut left = length;
+        loop {
+            match self.next_chunk(&receiver).await? {
+                Received::Chunk(chunk) => self.write_chunk(&chunk, framing, &mut left)?,
+                Received::Aborted => {
+                    // The peer must see that the answer is not whole: it ends without its end.
+                    self.flush().await?;
+                    return Err(Stop::Gone);
+                }
+                Received::Finished => break,
+            }
+        }
+        match (framing, left) {
+            (ResponseFraming::Chunked, _) => {
+                if let Some(work) = self.work.as_mut() {
+                    work.output.extend_from_slice(http1::LAST_CHUNK);
+                }
+                Ok(exchange.reuse)
+            }
+            // Fewer bytes than announced: the connection cannot go on.
+            (ResponseFraming::Length(_), Some(1..)) => {
+                self.flush().await?;
+                Err(Stop::Gone)
+            }
+            _ => Ok(exchange.reuse),
+        }
+    }
+
+    fn write_chunk(
+        &mut self,
+        chunk: &[u8],
+        framing: ResponseFraming,
+        left: &mut Option<u64>,
+    ) -> Result<(), Stop> {
+        let Some(work) = self.work.as_mut() else { return Err(Stop::Gone) };
+        if framing == ResponseFraming::Chunked {
+            http1::encode_chunk(chunk, &mut work.output);
+            return Ok(());
+        }
+        let mut chunk = chunk;
+        if let Some(left) = left.as_mut() {
+            // More than announced would be read as the next answer.
+            let fits = usize::try_from(*left).unwrap_or(usize::MAX).min(chunk.len());
+            chunk = &chunk[..fits];
+            *left -= fits as u64;
+        }
+        work.output.extend_from_slice(chunk);
+        Ok(())
+    }
+
+    /// The next piece; what was written before is sent meanwhile, and the peer is watched.
+    async fn next_chunk(&mut self, receiver: &ChunkReceiver) -> Result<Received, Stop> {
+        if self.work.as_ref().is_some_and(|work| work.output.len() >= OUTPUT_BYTES_MAX) {
+            self.flush().await?;
+        }
+        if let Some(received) = poll_fn(|cx| match receiver.poll_receive(cx) {
+            Poll::Ready(received) => Poll::Ready(Some(received)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+        {
+            return Ok(received);
+        }
+        self.flush().await?;
+        self.shard.wait_for(&self.entry, Phase::Handler, None);
+        poll_fn(|cx| {
+            if let Poll::Ready(received) = receiver.poll_receive(cx) {
+                return Poll::Ready(Ok(received));
+            }
+            match self.poll_peer(cx, None) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Ok(())) => Poll::Ready(Err(Stop::Gone)),
+                Poll::Ready(Err(stop)) => Poll::Ready(Err(stop)),
+            }
+        })
+        .await
+    }
+
+    /// Appends the answer to a request that broke the protocol.
+    pub(crate) fn refuse(&mut self, status: u16) {
+        if self.work.is_none() {
+            self.work = Some(self.shard.pool.take());
+        }
+        let exchange =
+            Exchange { head_only: false, minor_version: 1, reuse: Reuse::Close, began: None };
+        let answer = refusal(status);
+        let length = ResponseFraming::Length(answer.body.bytes().len() as u64);
+        self.write_head(status, &answer.fields, length, exchange);
+        if let Some(work) = self.work.as_mut() {
+            work.output.extend_from_slice(answer.body.bytes());
+        }
+        Metrics::add(&self.shard.metrics.requests);
+    }
+}
+
+/// What a peer is told whose request is not answered by the application.
+fn refusal(status: u16) -> Answer {
+    let body = match status {
+        408 => r#"{"detail":"Request Timeout"}"#,
+        413 => r#"{"detail":"Content Too Large"}"#,
+        414 => r#"{"detail":"URI Too Long"}"#,
+        417 => r#"{"detail":"Expectation Failed"}"#,
+        426 => r#"{"detail":"Upgrade Required"}"#,
+        431 => r#"{"detail":"Request Header Fields Too Large"}"#,
+        501 => r#"{"detail":"Not Implemented"}"#,
+        503 => r#"{"detail":"Service Unavailable"}"#,
+        505 => r#"{"detail":"HTTP Version Not Supported"}"#,
+        _ => r#"{"detail":"Bad Request"}"#,
+    };
+    let mut answer = Answer::json(status, body);
+    if status == 426 {
+        // RFC 6455 section 4.4: name the version that would do.
+        const FIELDS: &[u8] = b"content-type: application/json\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n";
+        answer.fields = std::borrow::Cow::Borrowed(FIELDS);
+    }
+    answer
+}

@@ -1,0 +1,160 @@
+//! Every open connection with the moment its patience ends, swept by one task.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+/// How often deadlines are looked at; they are late by this at most.
+pub(crate) const SWEEP_EVERY: Duration = Duration::from_millis(250);
+/// The shard's clock runs at most this far between two sweeps: while a handler holds the shard
+/// peers cannot make progress, and must not be blamed for it.
+const SWEEP_STEP_MAX: Duration = Duration::from_millis(1000);
+
+/// What a connection waits for, which decides what its end means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Between requests.
+    Idle,
+    /// For the rest of a request head.
+    Head,
+    /// For more of a request body.
+    Body,
+    /// For its handler: no deadline.
+    Handler,
+    /// For the peer to take what was sent.
+    Send,
+    /// For the peer to close, after the last answer.
+    Linger,
+}
+
+/// Why a wait was cut short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Its deadline passed.
+    Expired,
+    /// The shard drains and the connection is idle.
+    Drained,
+}
+
+/// One connection as the sweep sees it.
+pub(crate) struct Entry {
+    phase: Cell<Phase>,
+    deadline_ms: Cell<u64>,
+    cut: Cell<Option<Cut>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Entry {
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// Enters a phase that must end within `limit` from `now_ms`.
+    pub(crate) fn wait_for(&self, phase: Phase, now_ms: u64, limit: Option<u64>) {
+        self.phase.set(phase);
+        self.deadline_ms.set(limit.map_or(u64::MAX, |limit| now_ms.saturating_add(limit)));
+    }
+
+    /// Why the present wait must end, if it must.
+    pub(crate) fn cut(&self) -> Option<Cut> {
+        self.cut.take()
+    }
+
+    /// Registers the task to wake when the wait is cut short.
+    pub(crate) fn register(&self, waker: &Waker) {
+        let mut slot = self.waker.borrow_mut();
+        if !slot.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *slot = Some(waker.clone());
+        }
+    }
+
+    fn end(&self, cut: Cut) {
+        self.cut.set(Some(cut));
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            crate::reactor::wake(waker);
+        }
+    }
+}
+
+/// All open connections of a shard and its coarse clock.
+pub(crate) struct Deadlines {
+    entries: RefCell<Vec<Rc<Entry>>>,
+    now_ms: Cell<u64>,
+    unix_s: Cell<u64>,
+    swept_at: Cell<Instant>,
+}
+
+impl Deadlines {
+    pub(crate) fn new() -> Self {
+        let clock = Self {
+            entries: RefCell::default(),
+            now_ms: Cell::new(0),
+            unix_s: Cell::new(0),
+            swept_at: Cell::new(Instant::now()),
+        };
+        clock.tick();
+        clock
+    }
+
+    /// Milliseconds on the shard's own clock, as of the last sweep.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.now_ms.get()
+    }
+
+    /// Seconds since 1970, as of the last sweep.
+    pub(crate) fn unix_s(&self) -> u64 {
+        self.unix_s.get()
+    }
+
+
+    /// Adds a connection.
+    pub(crate) fn enter(&self) -> Rc<Entry> {
+        let entry = Rc::new(Entry {
+            phase: Cell::new(Phase::Idle),
+            deadline_ms: Cell::new(u64::MAX),
+            cut: Cell::new(None),
+            waker: RefCell::new(None),
+        });
+        self.entries.borrow_mut().push(entry.clone());
+        entry
+    }
+
+    /// Moves the clock on. While nobody is connected nobody sweeps, so `enter` is preceded by it.
+    pub(crate) fn tick(&self) {
+        let now = Instant::now();
+        let step = now.duration_since(self.swept_at.replace(now)).min(SWEEP_STEP_MAX);
+        self.now_ms.set(self.now_ms.get() + u64::try_from(step.as_millis()).unwrap_or(0));
+        let unix = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        self.unix_s.set(unix.map_or(0, |since| since.as_secs()));
+    }
+
+    /// Moves the clock on, forgets closed connections and cuts the waits that took too long.
+    pub(crate) fn sweep(&self) {
+        self.tick();
+        let now_ms = self.now_ms.get();
+        let mut expired = Vec::new();
+        self.entries.borrow_mut().retain(|entry| {
+            if Rc::strong_count(entry) == 1 {
+                return false;
+            }
+            if entry.deadline_ms.get() <= now_ms {
+                entry.deadline_ms.set(u64::MAX);
+                expired.push(entry.clone());
+            }
+            true
+        });
+        for entry in expired {
+            entry.end(Cut::Expired);
+        }
+    }
+
+    /// Ends every idle connection.
+    pub(crate) fn drain_idle(&self) {
+        let idle: Vec<_> =
+            self.entries.borrow().iter().filter(|e| e.phase() == Phase::Idle).cloned().collect();
+        for entry in idle {
+            entry.end(Cut::Drained);
+        }
+    }
+}

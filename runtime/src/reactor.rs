@@ -1,0 +1,196 @@
+//! One io_uring reactor, run in turns so that an outer event loop can own the thread.
+
+use crate::error::Error;
+use crate::stream::Readiness;
+use futures_lite::FutureExt;
+use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+/// How long tasks may run before the reactor looks at its sockets again.
+const PREEMPT_AFTER: Duration = Duration::from_millis(2);
+/// Entries of each submission ring.
+const RING_ENTRIES: usize = 256;
+/// Locked memory for file reads with O_DIRECT, in bytes: none are made, glommio wants some.
+const DIRECT_IO_BYTES: usize = 64 * 1024;
+
+/// Why [`Reactor::turn`] came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// The watched descriptor is readable.
+    Readable,
+    /// Somebody called [`interrupt`].
+    Interrupted,
+    /// The timeout passed.
+    TimedOut,
+}
+
+/// What code on this thread may ask of the reactor without holding it.
+#[derive(Default)]
+struct Local {
+    running: Cell<bool>,
+    interrupted: Cell<bool>,
+    turn: RefCell<Option<Waker>>,
+    /// Wakers called between turns: glommio would take each for a call from another thread.
+    deferred: RefCell<Vec<Waker>>,
+}
+
+thread_local! {
+    static LOCAL: Local = Local::default();
+}
+
+/// Makes the turn that runs now (or the next one) come back as soon as its tasks have run.
+pub fn interrupt() {
+    LOCAL.with(|local| {
+        local.interrupted.set(true);
+        if local.running.get()
+            && let Some(waker) = local.turn.borrow().as_ref()
+        {
+            waker.wake_by_ref();
+        }
+    });
+}
+
+/// True while a turn runs on this thread; only then may tasks be spawned.
+pub fn is_running() -> bool {
+    LOCAL.with(|local| local.running.get())
+}
+
+/// Wakes a task of this thread's reactor, now or at the start of the next turn.
+pub fn wake(waker: Waker) {
+    LOCAL.with(|local| {
+        if local.running.get() {
+            waker.wake();
+        } else {
+            local.deferred.borrow_mut().push(waker);
+        }
+    });
+}
+
+/// Spawns a task on the running reactor.
+///
+/// # Panics
+/// Outside of a turn.
+pub fn spawn(task: impl Future<Output = ()> + 'static) {
+    glommio::spawn_local(task).detach();
+}
+
+/// Lets every other ready task run, and the reactor look at its sockets once.
+pub async fn yield_now() {
+    glommio::executor().yield_task_queue_now().await;
+}
+
+/// A reactor on the thread that made it.
+pub struct Reactor {
+    executor: LocalExecutor,
+    watched: OwnedFd,
+    readiness: RefCell<Option<Readiness>>,
+}
+
+impl Reactor {
+    /// Makes the reactor; turns also end when `watched` becomes readable.
+    ///
+    /// # Errors
+    /// [`Error::Reactor`] when the kernel gives no io_uring.
+    pub fn new(watched: BorrowedFd<'_>) -> Result<Self, Error> {
+        let build = || {
+            LocalExecutorBuilder::new(Placement::Unbound)
+                .name("shard")
+                .ring_depth(RING_ENTRIES)
+                .io_memory(DIRECT_IO_BYTES)
+                .preempt_timer(PREEMPT_AFTER)
+                .make()
+        };
+        // glommio asserts where io_uring is missing.
+        let executor = std::panic::catch_unwind(AssertUnwindSafe(build))
+            .map_err(|_| Error::Reactor("the kernel refuses io_uring".into()))?
+            .map_err(|error| Error::Reactor(error.to_string()))?;
+        Ok(Self { executor, watched: watched.try_clone_to_owned()?, readiness: RefCell::new(None) })
+    }
+
+    /// Runs tasks until the timeout, the watched descriptor or [`interrupt`] ends the turn.
+    ///
+    /// A zero timeout runs every task that is ready once.
+    pub fn turn(&self, timeout: Option<Duration>) -> Turn {
+        let _running = RunningGuard::enter();
+        self.executor.run(async {
+            LOCAL.with(|local| {
+                for waker in local.deferred.borrow_mut().drain(..) {
+                    waker.wake();
+                }
+            });
+            match timeout {
+                Some(Duration::ZERO) => self.poll_once().await,
+                Some(after) => {
+                    let timer = async {
+                        glommio::timer::sleep(after).await;
+                        Turn::TimedOut
+                    };
+                    self.wait().or(timer).await
+                }
+                None => self.wait().await,
+            }
+        })
+    }
+
+    async fn wait(&self) -> Turn {
+        poll_fn(|cx| {
+            if LOCAL.with(|local| local.interrupted.replace(false)) {
+                return Poll::Ready(Turn::Interrupted);
+            }
+            LOCAL.with(|local| local.turn.replace(Some(cx.waker().clone())));
+            self.poll_watched(cx)
+        })
+        .await
+    }
+
+    async fn poll_once(&self) -> Turn {
+        yield_now().await;
+        LOCAL.with(|local| local.interrupted.set(false));
+        poll_fn(|cx| match self.poll_watched(cx) {
+            Poll::Ready(turn) => Poll::Ready(turn),
+            Poll::Pending => Poll::Ready(Turn::TimedOut),
+        })
+        .await
+    }
+
+    fn poll_watched(&self, cx: &mut Context<'_>) -> Poll<Turn> {
+        let mut slot = self.readiness.borrow_mut();
+        if slot.is_none() {
+            match Readiness::of(self.watched.as_fd()) {
+                Ok(readiness) => *slot = Some(readiness),
+                Err(_) => return Poll::Ready(Turn::Readable),
+            }
+        }
+        let Some(readiness) = slot.as_mut() else { return Poll::Pending };
+        if Pin::new(readiness).poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        *slot = None;
+        Poll::Ready(Turn::Readable)
+    }
+}
+
+/// Marks the thread as inside a turn, also while it unwinds.
+struct RunningGuard;
+
+impl RunningGuard {
+    fn enter() -> Self {
+        LOCAL.with(|local| local.running.set(true));
+        Self
+    }
+}
+
+impl Drop for RunningGuard {
+    fn drop(&mut self) {
+        LOCAL.with(|local| {
+            local.running.set(false);
+            local.turn.replace(None);
+        });
+    }
+}

@@ -1,0 +1,243 @@
+//! One core: accepts connections, serves each in a task of its own, drains.
+
+use crate::access_log::AccessLog;
+use crate::application::Application;
+use crate::connection::Connection;
+use crate::deadlines::{Deadlines, Entry, Phase, SWEEP_EVERY};
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+use crate::reactor;
+use crate::router::Router;
+use crate::stream::{Listener, Stream};
+use crate::workspace::WorkspacePool;
+use futures_lite::FutureExt;
+use protocols::http1::{DateLine, HeadLimits};
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::os::fd::OwnedFd;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+/// Most connections accepted before others get their turn.
+const ACCEPT_BATCH: usize = 64;
+/// How long accepting rests after an error such as too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// What a peer gets when too many connections are open.
+const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\nretry-after: 1\r\n\r\n";
+
+/// What a shard is made of.
+pub struct ShardOptions<A> {
+    /// Who answers.
+    pub application: A,
+    /// What is where.
+    pub router: Router,
+    /// The bounds.
+    pub limits: Limits,
+    /// Who keeps the access log, if anybody does.
+    pub access_log: Option<AccessLog>,
+}
+
+/// The timeouts of [`Limits`] in the sweep's unit.
+pub(crate) struct Times {
+    pub(crate) header_ms: u64,
+    pub(crate) body_ms: u64,
+    pub(crate) keep_alive_ms: u64,
+    pub(crate) send_ms: u64,
+}
+
+/// What every connection of a shard shares.
+pub(crate) struct Shared<A> {
+    pub(crate) application: A,
+    pub(crate) router: Router,
+    pub(crate) limits: Limits,
+    pub(crate) head_limits: HeadLimits,
+    pub(crate) times: Times,
+    pub(crate) access_log: Option<AccessLog>,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) metrics: Metrics,
+    pub(crate) pool: WorkspacePool,
+    pub(crate) date: RefCell<DateLine>,
+    draining: Cell<bool>,
+    sweeping: Cell<bool>,
+    drained: RefCell<Option<Waker>>,
+    /// Wakes the tasks that accept, when they are to stop.
+    acceptors: RefCell<Vec<Waker>>,
+}
+
+impl<A> Shared<A> {
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    pub(crate) fn wait_for(&self, entry: &Entry, phase: Phase, limit_ms: Option<u64>) {
+        entry.wait_for(phase, self.deadlines.now_ms(), limit_ms);
+    }
+
+    pub(crate) fn connection_closed(&self) {
+        if self.metrics.connections_open.get() == 0
+            && let Some(waker) = self.drained.borrow_mut().take()
+        {
+            reactor::wake(waker);
+        }
+    }
+}
+
+/// A shard that serves, seen from outside.
+pub struct Shard<A: Application> {
+    shared: Rc<Shared<A>>,
+}
+
+impl<A: Application> Clone for Shard<A> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone() }
+    }
+}
+
+impl<A: Application> Shard<A> {
+    /// Makes a shard that does not accept yet.
+    pub fn new(options: ShardOptions<A>) -> Self {
+        let ShardOptions { application, router, limits, access_log } = options;
+        let ms = |seconds: f64| Duration::try_from_secs_f64(seconds).map_or(u64::MAX, |d| {
+            u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
+        });
+        let shared = Shared {
+            head_limits: HeadLimits {
+                head_bytes_max: limits.head_bytes_max,
+                fields_max: limits.head_fields_max,
+                request_line_bytes_max: limits.request_line_bytes_max,
+            },
+            times: Times {
+                header_ms: ms(limits.header_timeout_s),
+                body_ms: ms(limits.body_timeout_s),
+                keep_alive_ms: ms(limits.keep_alive_timeout_s),
+                send_ms: ms(limits.send_timeout_s),
+            },
+            application,
+            router,
+            limits,
+            access_log,
+            deadlines: Deadlines::new(),
+            metrics: Metrics::default(),
+            pool: WorkspacePool::default(),
+            date: RefCell::new(DateLine::new()),
+            draining: Cell::new(false),
+            sweeping: Cell::new(false),
+            drained: RefCell::new(None),
+            acceptors: RefCell::default(),
+        };
+        Self { shared: Rc::new(shared) }
+    }
+
+    /// Accepts from `listener` until the shard drains.
+    pub async fn accept_from(self, listener: Listener) {
+        let shared = &self.shared;
+        while !shared.is_draining() {
+            match self.accept_batch(&listener) {
+                Ok(true) => reactor::yield_now().await,
+                Ok(false) => {
+                    let stopped = poll_fn(|cx| {
+                        if shared.is_draining() {
+                            return Poll::Ready(());
+                        }
+                        shared.acceptors.borrow_mut().push(cx.waker().clone());
+                        Poll::Pending
+                    });
+                    let ready = async {
+                        let _ = listener.readable().await;
+                    };
+                    ready.or(stopped).await;
+                    shared.acceptors.borrow_mut().clear();
+                }
+                Err(_) => glommio::timer::sleep(ACCEPT_PAUSE).await,
+            }
+        }
+    }
+
+    /// Accepts what waits, up to a batch; true when more may wait.
+    fn accept_batch(&self, listener: &Listener) -> std::io::Result<bool> {
+        for _ in 0..ACCEPT_BATCH {
+            match listener.accept() {
+                Ok(Some(socket)) => self.open(listener, socket),
+                Ok(None) => return Ok(false),
+                // The peer gave up while it waited in the queue.
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    fn open(&self, listener: &Listener, socket: OwnedFd) {
+        let shared = &self.shared;
+        let open = &shared.metrics.connections_open;
+        if open.get() as usize >= shared.limits.connections_max {
+            Metrics::add(&shared.metrics.connections_refused);
+            // Best effort: a peer that cannot take these few bytes at once gets none.
+            let _ = nix::unistd::write(&socket, REFUSAL);
+            return;
+        }
+        Metrics::add(&shared.metrics.connections_accepted);
+        open.set(open.get() + 1);
+        if !shared.sweeping.replace(true) {
+            shared.deadlines.tick();
+            reactor::spawn(sweep(shared.clone()));
+        }
+        let peer = listener.peer_of(&socket);
+        let entry = shared.deadlines.enter();
+        let connection = Connection::new(Stream::new(socket), peer, shared.clone(), entry);
+        let shared = shared.clone();
+        reactor::spawn(async move {
+            let served = AssertUnwindSafe(connection.serve()).catch_unwind().await;
+            if served.is_err() {
+                Metrics::add(&shared.metrics.panics);
+            }
+        });
+    }
+
+    /// Stops accepting, closes idle connections, and tells the others that their next answer is
+    /// the last.
+    pub fn start_drain(&self) {
+        self.shared.draining.set(true);
+        for waker in self.shared.acceptors.borrow_mut().drain(..) {
+            reactor::wake(waker);
+        }
+        self.shared.deadlines.drain_idle();
+    }
+
+    /// Resolves when no connection is open.
+    pub async fn drained(&self) {
+        poll_fn(|cx| {
+            if self.shared.metrics.connections_open.get() == 0 {
+                return Poll::Ready(());
+            }
+            self.shared.drained.replace(Some(cx.waker().clone()));
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// What the shard has counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// Who answers.
+    pub fn application(&self) -> &A {
+        &self.shared.application
+    }
+}
+
+/// Sweeps deadlines while anybody is connected, then ends.
+async fn sweep<A: Application>(shared: Rc<Shared<A>>) {
+    while shared.metrics.connections_open.get() > 0 {
+        glommio::timer::sleep(SWEEP_EVERY).await;
+        shared.deadlines.sweep();
+        if shared.is_draining() {
+            shared.deadlines.drain_idle();
+        }
+    }
+    shared.sweeping.set(false);
+}

@@ -1,0 +1,135 @@
+//! A connected socket, a listening socket and a readiness wait, over glommio.
+
+use glommio::net::TcpStream;
+use nix::sys::socket::{
+    self, AddressFamily, SockFlag, SockaddrLike, SockaddrStorage, getpeername, getsockname, sockopt,
+};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_lite::{AsyncRead, AsyncWrite};
+
+/// Who is at the other end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// A TCP peer.
+    Tcp(SocketAddr),
+    /// A peer on this machine, without an address.
+    Unix,
+}
+
+/// One accepted connection. TLS would become a second variant behind the same methods.
+pub(crate) struct Stream {
+    socket: TcpStream,
+    fd: RawFd,
+}
+
+impl Stream {
+    /// Takes over a connected, non-blocking socket of any family.
+    pub(crate) fn new(socket: OwnedFd) -> Self {
+        let fd = socket.as_raw_fd();
+        // SAFETY: the descriptor is owned and is given up here; glommio only ever calls recv,
+        // send and shutdown on it, which suit a Unix stream socket as well as TCP.
+        let socket = unsafe { TcpStream::from_raw_fd(socket.into_raw_fd()) };
+        Self { socket, fd }
+    }
+
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_read(cx, into)
+    }
+
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(cx, bytes)
+    }
+
+    /// Tells the peer that no more bytes will come (FIN).
+    pub(crate) fn shutdown_write(&self) {
+        // A peer that is gone already makes this fail, which changes nothing.
+        let _ = socket::shutdown(self.fd, socket::Shutdown::Write);
+    }
+}
+
+/// A listening socket that the supervisor, systemd or a test bound.
+pub struct Listener {
+    socket: OwnedFd,
+    unix: bool,
+}
+
+impl Listener {
+    /// Takes over a listening socket and makes it non-blocking.
+    ///
+    /// # Errors
+    /// When the descriptor is no socket.
+    pub fn new(socket: OwnedFd) -> io::Result<Self> {
+        use nix::fcntl::{FcntlArg, OFlag, fcntl};
+        let address: SockaddrStorage = getsockname(socket.as_raw_fd())?;
+        let flags = OFlag::from_bits_retain(fcntl(&socket, FcntlArg::F_GETFL)?);
+        fcntl(&socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+        Ok(Self { socket, unix: address.family() == Some(AddressFamily::Unix) })
+    }
+
+    /// Takes the next connection out of the queue; `None` when it is empty.
+    pub(crate) fn accept(&self) -> io::Result<Option<OwnedFd>> {
+        match socket::accept4(self.socket.as_raw_fd(), SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC) {
+            Ok(raw) => {
+                // SAFETY: accept4 has just returned this descriptor to us alone.
+                let accepted = unsafe { OwnedFd::from_raw_fd(raw) };
+                if !self.unix {
+                    // Answers go out in one write already; Nagle would only delay them.
+                    let _ = socket::setsockopt(&accepted, sockopt::TcpNoDelay, &true);
+                }
+                Ok(Some(accepted))
+            }
+            Err(nix::errno::Errno::EAGAIN) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Waits until a connection may be waiting.
+    pub(crate) async fn readable(&self) -> io::Result<()> {
+        Readiness::of(self.socket.as_fd())?.await;
+        Ok(())
+    }
+
+    pub(crate) fn peer_of(&self, accepted: &OwnedFd) -> Peer {
+        if self.unix {
+            return Peer::Unix;
+        }
+        let address = getpeername::<SockaddrStorage>(accepted.as_raw_fd()).ok();
+        let tcp = address.and_then(|address| {
+            let v4 = address.as_sockaddr_in().map(|a| SocketAddr::from((a.ip(), a.port())));
+            v4.or_else(|| address.as_sockaddr_in6().map(|a| SocketAddr::from((a.ip(), a.port()))))
+        });
+        tcp.map_or(Peer::Unix, Peer::Tcp)
+    }
+}
+
+/// Resolves when a descriptor of any kind becomes readable.
+///
+/// glommio has no such call. A stream made from a duplicate arms an io_uring poll at once and
+/// looks at the descriptor only when that has fired; that first read fails at once on what is
+/// no connected socket (ENOTSOCK, ENOTCONN) and takes nothing from what is.
+pub(crate) struct Readiness {
+    probe: TcpStream,
+}
+
+impl Readiness {
+    pub(crate) fn of(fd: BorrowedFd<'_>) -> io::Result<Self> {
+        let duplicate = fd.try_clone_to_owned()?;
+        // SAFETY: the duplicate is owned and is given up here; the stream closes it.
+        let probe = unsafe { TcpStream::from_raw_fd(duplicate.into_raw_fd()) };
+        Ok(Self { probe })
+    }
+}
+
+impl Future for Readiness {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // A read into nothing takes nothing, whatever the descriptor is.
+        Pin::new(&mut self.probe).poll_read(cx, &mut []).map(|_| ())
+    }
+}
