@@ -22,6 +22,7 @@ struct Inner {
     gone: bool,
     receiver: Option<Waker>,
     sender: Option<Box<dyn FnOnce()>>,
+    on_gone: Option<Box<dyn FnOnce()>>,
 }
 
 /// The handler's end. Dropping it before [`ChunkSender::finish`] aborts the answer.
@@ -43,6 +44,7 @@ pub fn chunk_queue() -> (ChunkSender, ChunkReceiver) {
         gone: false,
         receiver: None,
         sender: None,
+        on_gone: None,
     }));
     (ChunkSender { inner: inner.clone() }, ChunkReceiver { inner })
 }
@@ -72,6 +74,11 @@ impl ChunkSender {
         self.inner.borrow_mut().sender = Some(sender);
     }
 
+    /// Calls `gone` once if the peer goes before the answer has ended.
+    pub fn on_gone(&self, gone: Box<dyn FnOnce()>) {
+        self.inner.borrow_mut().on_gone = Some(gone);
+    }
+
     /// Ends the answer as it should end.
     pub fn finish(self) {
         self.inner.borrow_mut().end = End::Finished;
@@ -85,6 +92,7 @@ impl Drop for ChunkSender {
             inner.end = End::Aborted;
         }
         inner.sender = None;
+        inner.on_gone = None;
         wake_receiver(inner);
     }
 }
@@ -133,9 +141,10 @@ impl Drop for ChunkReceiver {
         inner.gone = true;
         inner.chunks.clear();
         inner.bytes = 0;
-        if let Some(sender) = inner.sender.take() {
-            drop(inner);
-            sender();
+        let calls = [inner.sender.take(), inner.on_gone.take()];
+        drop(inner);
+        for call in calls.into_iter().flatten() {
+            call();
         }
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Debug)]
 pub enum Error {
     /// io_uring could not be set up: kernel too old, forbidden, or too little locked memory.
-    Reactor(String),
+    Reactor(std::io::Error),
     /// A listening socket could not be used.
     Listener(std::io::Error),
     /// Two routes cannot be told apart, or a path pattern is malformed.

@@ -38,6 +38,8 @@ struct Local {
     turn: RefCell<Option<Waker>>,
     /// Wakers called between turns: glommio would take each for a call from another thread.
     deferred: RefCell<Vec<Waker>>,
+    /// What was asked for between turns and needs one.
+    commands: RefCell<Vec<Box<dyn FnOnce()>>>,
 }
 
 thread_local! {
@@ -70,6 +72,20 @@ pub fn wake(waker: Waker) {
             local.deferred.borrow_mut().push(waker);
         }
     });
+}
+
+/// Runs `command` inside a turn: now if one runs, else when the next begins.
+pub fn enqueue(command: impl FnOnce() + 'static) {
+    if is_running() {
+        command();
+    } else {
+        LOCAL.with(|local| local.commands.borrow_mut().push(Box::new(command)));
+    }
+}
+
+/// Waits for `duration`.
+pub async fn sleep(duration: Duration) {
+    glommio::timer::sleep(duration).await;
 }
 
 /// Spawns a task on the running reactor.
@@ -108,8 +124,8 @@ impl Reactor {
         };
         // glommio asserts where io_uring is missing.
         let executor = std::panic::catch_unwind(AssertUnwindSafe(build))
-            .map_err(|_| Error::Reactor("the kernel refuses io_uring".into()))?
-            .map_err(|error| Error::Reactor(error.to_string()))?;
+            .map_err(|_| Error::Reactor(std::io::ErrorKind::Unsupported.into()))?
+            .map_err(|error| Error::Reactor(error.into()))?;
         Ok(Self { executor, watched: watched.try_clone_to_owned()?, readiness: RefCell::new(None) })
     }
 
@@ -124,6 +140,10 @@ impl Reactor {
                     waker.wake();
                 }
             });
+            let commands = LOCAL.with(|local| local.commands.take());
+            for command in commands {
+                command();
+            }
             match timeout {
                 Some(Duration::ZERO) => self.poll_once().await,
                 Some(after) => {

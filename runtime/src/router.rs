@@ -152,6 +152,11 @@ fn canonical(path: &str) -> String {
     let mut count = 0;
     let mut rest = path;
     while let Some(open) = rest.find('{') {
+        if rest[open..].starts_with("{{") {
+            out.push_str(&rest[..open + 2]);
+            rest = &rest[open + 2..];
+            continue;
+        }
         let Some(close) = rest[open..].find('}').map(|at| open + at) else { break };
         out.push_str(&rest[..open]);
         if rest[open..].starts_with("{*") {

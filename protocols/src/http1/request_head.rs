@@ -77,12 +77,19 @@ impl RequestHead {
 
     /// Forgets the request and any half-read head; keeps the capacity.
     pub fn clear(&mut self) {
-        let mut fields = std::mem::take(&mut self.fields);
-        fields.clear();
-        *self = Self {
-            fields,
-            ..Self::default()
-        };
+        // One by one: replacing the whole struct would move it through the stack.
+        self.method = Span::default();
+        self.target = Span::default();
+        self.path = Span::default();
+        self.query = Span::default();
+        self.authority = Span::default();
+        self.minor_version = 0;
+        self.fields.clear();
+        self.framing = BodyFraming::default();
+        self.expect_continue = false;
+        self.reuse = Reuse::default();
+        self.upgrade = Upgrade::default();
+        self.progress = Progress::default();
     }
 
     /// The path as sent: `/` when an absolute-form target had none, `*` for asterisk-form.
@@ -140,7 +147,7 @@ pub fn parse_request_head(
     limits: &HeadLimits,
     head: &mut RequestHead,
 ) -> Result<Parsed<()>, Error> {
-    if head.progress == Progress::default() {
+    if head.progress.line_start == 0 && head.progress.searched == 0 {
         head.clear();
     }
     let outcome = parse_lines(bytes, limits, head);

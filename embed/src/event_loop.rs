@@ -1,0 +1,188 @@
+//! asyncio's loop and the reactor that runs inside its `select`.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PySet};
+use runtime::{Reactor, Turn};
+use std::cell::{Cell, RefCell};
+use std::os::fd::BorrowedFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// The loop of this shard: what of asyncio the hot path touches, looked up once.
+pub(crate) struct EventLoop {
+    reactor: Reactor,
+    loop_: Py<PyAny>,
+    /// The deque of callbacks that are ready. `call_soon` has no hook that is cheaper to ask.
+    ready: Py<PyAny>,
+    enter_task: Py<PyAny>,
+    leave_task: Py<PyAny>,
+    /// `all_tasks()` looks into this set on Python 3.12 and later.
+    eager_tasks: Option<Py<PySet>>,
+    register_task: Py<PyAny>,
+    cancelled_error: Py<PyAny>,
+    timers_before: Cell<usize>,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<EventLoop>>> = const { RefCell::new(None) };
+}
+
+impl EventLoop {
+    /// Ties a reactor to `loop_`, whose selector is an epoll set behind `epoll_fd`.
+    ///
+    /// # Errors
+    /// When the kernel gives no io_uring or asyncio is not as its versions up to 3.14 are.
+    pub(crate) fn install(loop_: &Bound<'_, PyAny>, epoll_fd: BorrowedFd<'_>) -> PyResult<()> {
+        let py = loop_.py();
+        let reactor = Reactor::new(epoll_fd).map_err(explain)?;
+        let tasks = py.import("asyncio.tasks")?;
+        let eager = tasks.getattr("_eager_tasks").ok().and_then(|set| set.cast_into().ok());
+        let event_loop = Self {
+            reactor,
+            ready: loop_.getattr("_ready")?.unbind(),
+            loop_: loop_.clone().unbind(),
+            enter_task: tasks.getattr("_enter_task")?.unbind(),
+            leave_task: tasks.getattr("_leave_task")?.unbind(),
+            eager_tasks: eager.map(Bound::unbind),
+            register_task: tasks.getattr("_register_task")?.unbind(),
+            cancelled_error: py.import("asyncio.exceptions")?.getattr("CancelledError")?.unbind(),
+            timers_before: Cell::new(0),
+        };
+        CURRENT.with(|current| current.replace(Some(Rc::new(event_loop))));
+        Ok(())
+    }
+
+    /// The loop of this thread.
+    ///
+    /// # Errors
+    /// `RuntimeError` where none was installed: outside of a shard's own thread.
+    pub(crate) fn current() -> PyResult<Rc<Self>> {
+        CURRENT.with(|current| current.borrow().clone()).ok_or_else(|| {
+            pyo3::exceptions::PyRuntimeError::new_err("this thread runs no FasterAPI event loop")
+        })
+    }
+
+    /// asyncio's loop object.
+    pub(crate) fn object<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.loop_.bind(py)
+    }
+
+    /// `asyncio.CancelledError`.
+    pub(crate) fn cancelled_error<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.cancelled_error.bind(py)
+    }
+
+    /// Runs the reactor without the interpreter lock; true when asyncio's epoll set has events.
+    pub(crate) fn run_reactor(&self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<bool> {
+        self.timers_before.set(self.timers(py)?);
+        let turn = detached(py, || self.reactor.turn(timeout));
+        Ok(turn == Turn::Readable)
+    }
+
+    /// After Python code ran inside the reactor: if it scheduled callbacks or timers, asyncio has
+    /// to have its turn, because it chose its timeout before.
+    pub(crate) fn after_python(&self, py: Python<'_>) {
+        let callbacks = self.ready.bind(py).len().unwrap_or(1);
+        if callbacks > 0 || self.timers(py).unwrap_or(usize::MAX) > self.timers_before.get() {
+            runtime::interrupt();
+        }
+    }
+
+    /// How many timers asyncio holds. It replaces the list now and then.
+    fn timers(&self, py: Python<'_>) -> PyResult<usize> {
+        self.loop_.bind(py).getattr(pyo3::intern!(py, "_scheduled"))?.len()
+    }
+
+    /// Makes `task` the current one.
+    pub(crate) fn enter(&self, task: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = task.py();
+        self.enter_task.bind(py).call1((self.loop_.bind(py), task)).map(drop)
+    }
+
+    /// Ends what [`Self::enter`] began.
+    pub(crate) fn leave(&self, task: &Bound<'_, PyAny>) {
+        let py = task.py();
+        if let Err(error) = self.leave_task.bind(py).call1((self.loop_.bind(py), task)) {
+            error.write_unraisable(py, Some(task));
+        }
+    }
+
+    /// Makes `task` visible to `asyncio.all_tasks()`.
+    pub(crate) fn register(&self, task: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = task.py();
+        match &self.eager_tasks {
+            Some(set) => set.bind(py).add(task),
+            None => self.register_task.bind(py).call1((task,)).map(drop),
+        }
+    }
+
+    /// Ends what [`Self::register`] began.
+    pub(crate) fn unregister(&self, task: &Bound<'_, PyAny>) {
+        if let Some(set) = &self.eager_tasks {
+            // A task that is not there any more is what was wanted.
+            let _ = set.bind(task.py()).discard(task);
+        }
+    }
+
+    /// Calls `callback(*arguments)` from asyncio's ready queue, in `context`.
+    pub(crate) fn call_soon<'py>(
+        &self,
+        py: Python<'py>,
+        callback: &Bound<'py, PyAny>,
+        argument: &Bound<'py, PyAny>,
+        context: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<()> {
+        let options = PyDict::new(py);
+        if let Some(context) = context {
+            options.set_item("context", context)?;
+        }
+        self.loop_.bind(py).call_method("call_soon", (callback, argument), Some(&options))?;
+        self.after_python(py);
+        Ok(())
+    }
+
+    /// A new future of this loop.
+    pub(crate) fn create_future<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.loop_.bind(py).call_method0(pyo3::intern!(py, "create_future"))
+    }
+}
+
+/// Why there is no reactor, in the user's terms.
+fn explain(error: runtime::Error) -> PyErr {
+    let known = match &error {
+        runtime::Error::Reactor(cause) => crate::preflight::explain_io_uring(cause),
+        _ => None,
+    };
+    let sentence = known.map_or_else(|| error.to_string(), |known| known.to_string());
+    pyo3::exceptions::PyOSError::new_err(sentence)
+}
+
+/// Gives the interpreter lock away while `work` runs on this same thread.
+fn detached<T>(py: Python<'_>, work: impl FnOnce() -> T) -> T {
+    struct OnThisThread<T>(T);
+    // SAFETY: `Python::detach` runs the closure on the calling thread, at once, and returns only
+    // when it has; nothing is sent anywhere. The closure itself uses no Python object but
+    // through `Python::attach`.
+    unsafe impl<T> Send for OnThisThread<T> {}
+    impl<F: FnOnce() -> T, T> OnThisThread<F> {
+        fn call(self) -> OnThisThread<T> {
+            OnThisThread((self.0)())
+        }
+    }
+    let work = OnThisThread(work);
+    py.detach(move || work.call()).0
+}
+
+/// Resolves `future` unless it is done; for futures that only our own code resolves.
+pub(crate) fn resolve(py: Python<'_>, future: &Py<PyAny>) {
+    let future = future.bind(py);
+    let done = future.call_method0(pyo3::intern!(py, "done")).and_then(|done| done.is_truthy());
+    if matches!(done, Ok(false))
+        && let Err(error) = future.call_method1(pyo3::intern!(py, "set_result"), (py.None(),))
+    {
+        error.write_unraisable(py, Some(future));
+    }
+    if let Ok(event_loop) = EventLoop::current() {
+        event_loop.after_python(py);
+    }
+}

@@ -1,0 +1,139 @@
+//! What belongs to this thread's runtime but is named from Python objects, which may be dropped
+//! on any thread: late answers and arriving bodies, by number.
+
+use runtime::{Answer, AnswerSender, BodyFeed};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Names one request that has not been answered, on this thread. Names are not used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RequestKey {
+    index: usize,
+    generation: u64,
+}
+
+/// What is kept of it.
+#[derive(Default)]
+struct Pending {
+    answer: Option<AnswerSender>,
+    feed: Option<Rc<BodyFeed>>,
+    /// An answer that was there before anybody had to wait for it.
+    early: Option<Answer>,
+    /// The peer has gone.
+    abandoned: bool,
+    generation: u64,
+}
+
+#[derive(Default)]
+struct Slab {
+    entries: Vec<Pending>,
+    free: Vec<usize>,
+    generation: u64,
+}
+
+impl Slab {
+    fn get(&mut self, key: RequestKey) -> Option<&mut Pending> {
+        self.entries.get_mut(key.index).filter(|entry| entry.generation == key.generation)
+    }
+}
+
+thread_local! {
+    static SLAB: RefCell<Slab> = RefCell::default();
+}
+
+/// Keeps both ends until [`finish`].
+pub(crate) fn begin(answer: Option<AnswerSender>, feed: Option<Rc<BodyFeed>>) -> RequestKey {
+    SLAB.with(|slab| {
+        let mut slab = slab.borrow_mut();
+        slab.generation += 1;
+        let generation = slab.generation;
+        let entry = Pending { answer, feed, early: None, abandoned: false, generation };
+        match slab.free.pop() {
+            Some(index) => {
+                slab.entries[index] = entry;
+                RequestKey { index, generation }
+            }
+            None => {
+                slab.entries.push(entry);
+                RequestKey { index: slab.entries.len() - 1, generation }
+            }
+        }
+    })
+}
+
+/// Adds the slot of an answer that turned out to come late.
+pub(crate) fn set_answer(key: RequestKey, answer: AnswerSender) {
+    SLAB.with(|slab| {
+        if let Some(entry) = slab.borrow_mut().get(key) {
+            entry.answer = Some(answer);
+        }
+    });
+}
+
+/// Answers a request: through its slot, which ends it, or for [`take_early`].
+pub(crate) fn deliver(key: RequestKey, answer: Answer) {
+    let slot = SLAB.with(|slab| {
+        let mut slab = slab.borrow_mut();
+        let entry = slab.get(key)?;
+        match entry.answer.take() {
+            Some(slot) => Some((slot, answer)),
+            None => {
+                entry.early = Some(answer);
+                None
+            }
+        }
+    });
+    if let Some((slot, answer)) = slot {
+        slot.send(answer);
+        finish(key);
+    }
+}
+
+/// Ends a request that gets no answer, because nobody waits for one.
+pub(crate) fn give_up(key: RequestKey) {
+    let late = SLAB.with(|slab| {
+        slab.borrow_mut().get(key).is_some_and(|entry| entry.answer.is_some())
+    });
+    if late {
+        finish(key);
+    } else {
+        deliver(key, Answer::text(500, "Internal Server Error"));
+    }
+}
+
+/// Takes the answer that came before its slot was made.
+pub(crate) fn take_early(key: RequestKey) -> Option<Answer> {
+    SLAB.with(|slab| slab.borrow_mut().get(key)?.early.take())
+}
+
+/// The body that is arriving for a request.
+pub(crate) fn feed(key: RequestKey) -> Option<Rc<BodyFeed>> {
+    SLAB.with(|slab| slab.borrow_mut().get(key)?.feed.clone())
+}
+
+/// Forgets a request.
+pub(crate) fn finish(key: RequestKey) {
+    let taken = SLAB.with(|slab| {
+        let mut slab = slab.borrow_mut();
+        let entry = slab.get(key)?;
+        let taken = std::mem::take(entry);
+        slab.free.push(key.index);
+        Some(taken)
+    });
+    // Dropped outside of the borrow: it may call back.
+    drop(taken);
+}
+
+/// Notes that the peer has gone.
+pub(crate) fn abandon(key: RequestKey) {
+    SLAB.with(|slab| {
+        if let Some(entry) = slab.borrow_mut().get(key) {
+            entry.abandoned = true;
+        }
+    });
+}
+
+/// True when the peer has gone or has its answer.
+pub(crate) fn is_abandoned(key: RequestKey) -> bool {
+    SLAB.with(|slab| slab.borrow_mut().get(key).is_none_or(|entry| entry.abandoned))
+}

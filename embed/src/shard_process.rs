@@ -1,0 +1,281 @@
+//! One shard process: configured by the supervisor, serving until it is told to drain.
+
+use crate::access_log;
+use crate::cli::Hooks;
+use crate::control::{FromShard, ShardConfig, ShardEnd, ToShard};
+use crate::event_loop::{EventLoop, resolve};
+use crate::exchange::traceback_of;
+use crate::import_app::{self, Imported};
+use crate::logging;
+use crate::options::RoutesOptions;
+use crate::python_application::PythonApplication;
+use crate::{interpreter, ticker};
+use futures_lite::FutureExt;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use runtime::{Listener, Shard, ShardOptions};
+use std::cell::RefCell;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The share of the drain deadline that answers in flight get; the rest is for the lifespan.
+const DRAIN_SHARE: f64 = 0.85;
+
+/// What the command line calls when Python is needed.
+pub const HOOKS: Hooks = Hooks { shard: run, routes: print_routes };
+
+/// What this process serves, on its only serving thread.
+struct Serving {
+    config: ShardConfig,
+    control: ShardEnd,
+    imported: Option<Imported>,
+    shard: Option<Shard<PythonApplication>>,
+    drained: Option<Py<PyAny>>,
+    draining: bool,
+    started: Instant,
+}
+
+thread_local! {
+    static SERVING: RefCell<Option<Serving>> = const { RefCell::new(None) };
+}
+
+fn with_serving<T>(act: impl FnOnce(&mut Serving) -> T) -> Option<T> {
+    SERVING.with(|serving| serving.borrow_mut().as_mut().map(act))
+}
+
+/// Runs a shard from its configuration to its end; returns the exit code.
+fn run(control: ShardEnd) -> i32 {
+    let started = Instant::now();
+    let config = match control.receive_config() {
+        Ok(config) => config,
+        Err(error) => {
+            logging::error(error);
+            return 1;
+        }
+    };
+    logging::configure(config.log_level, config.log_format, Some(config.index));
+    if let Some(cpu) = config.cpu
+        && !core_affinity::set_for_current(core_affinity::CoreId { id: cpu })
+    {
+        logging::warning(format!("cannot stay on CPU {cpu}: it is not ours any more"));
+    }
+    if let Err(message) = interpreter::start() {
+        let _ = control.send(&FromShard::Failed { message });
+        return 1;
+    }
+    let code = Python::attach(|py| serve(py, control, config, started));
+    interpreter::finish();
+    code
+}
+
+fn serve(py: Python<'_>, control: ShardEnd, config: ShardConfig, started: Instant) -> i32 {
+    let imported = match import_app::import(py, &config.target, &config.app_dir) {
+        Ok(imported) => imported,
+        Err(message) => {
+            let _ = control.send(&FromShard::Failed { message });
+            return 1;
+        }
+    };
+    let app = imported.app.clone_ref(py);
+    let serving = Serving {
+        config,
+        control,
+        imported: Some(imported),
+        shard: None,
+        drained: None,
+        draining: false,
+        started,
+    };
+    SERVING.with(|slot| slot.replace(Some(serving)));
+    let ran = py.import("fasterapi._serve").and_then(|module| module.call_method1("run", (app,)));
+    let was_ready = with_serving(|serving| serving.shard.is_some()).unwrap_or(false);
+    match ran {
+        Ok(_) => {
+            let _ = with_serving(|serving| serving.control.send(&FromShard::Drained));
+            0
+        }
+        Err(error) => {
+            let message = traceback_of(py, &error);
+            if was_ready {
+                logging::error(format!("the shard ends:\n{message}"));
+            } else {
+                let message = format!("the application failed to start:\n{message}");
+                let _ = with_serving(|serving| serving.control.send(&FromShard::Failed { message }));
+            }
+            1
+        }
+    }
+}
+
+/// Registers the future that ends serving, and listens to the supervisor from now on.
+///
+/// # Errors
+/// When the loop refuses the control socket.
+pub(crate) fn set_drain_future(future: Bound<'_, PyAny>) -> PyResult<()> {
+    let py = future.py();
+    let event_loop = EventLoop::current()?;
+    let core = py.import("fasterapi._core")?;
+    let Some(control) = with_serving(|serving| {
+        serving.drained = Some(future.unbind());
+        serving.control.as_raw_fd()
+    }) else {
+        return Ok(());
+    };
+    let loop_ = event_loop.object(py);
+    loop_.call_method1("add_reader", (control, core.getattr("on_control")?))?;
+    // `signal.signal` handlers run when Python next runs: a signal has to end the reactor's turn.
+    let wakeup = loop_.getattr("_csock")?.call_method0("fileno")?;
+    py.import("signal")?.call_method1("set_wakeup_fd", (wakeup,))?;
+    Ok(())
+}
+
+/// Begins to accept.
+///
+/// # Errors
+/// When a listening socket cannot be used.
+pub(crate) fn start_serving(py: Python<'_>) -> PyResult<()> {
+    let Some(ready) = with_serving(|serving| prepare(py, serving)) else { return Ok(()) };
+    let Some((shard, listeners)) = ready? else { return Ok(()) };
+    runtime::enqueue(move || {
+        for listener in listeners {
+            runtime::spawn(shard.clone().accept_from(listener));
+        }
+        runtime::spawn(ticker::run());
+        runtime::spawn(async move {
+            let pool = shard.application().pool();
+            loop {
+                let batch = pool.next_done().await;
+                shard.application().deliver(batch);
+            }
+        });
+        let _ = with_serving(|serving| {
+            let started_ms = u64::try_from(serving.started.elapsed().as_millis()).unwrap_or(0);
+            serving.control.send(&FromShard::Ready { started_ms })
+        });
+    });
+    Ok(())
+}
+
+type Prepared = Option<(Shard<PythonApplication>, Vec<Listener>)>;
+
+fn prepare(py: Python<'_>, serving: &mut Serving) -> PyResult<Prepared> {
+    let Some(imported) = serving.imported.take().filter(|_| !serving.draining) else {
+        return Ok(None);
+    };
+    let config = &serving.config;
+    let debug = config.debug || imported.app.bind(py).getattr("debug")?.is_truthy()?;
+    let root_path = if config.root_path.is_empty() {
+        imported.app.bind(py).getattr("root_path")?.extract()?
+    } else {
+        config.root_path.clone()
+    };
+    let mut listeners = Vec::with_capacity(config.listeners.len());
+    for listener in &config.listeners {
+        // SAFETY: the supervisor passed this descriptor to this process, for this use alone, and
+        // it is taken once.
+        let socket = unsafe { OwnedFd::from_raw_fd(listener.fd) };
+        listeners.push(Listener::new(socket)?);
+    }
+    let application =
+        PythonApplication::new(imported.handlers, config.threads, imported.app, root_path, debug);
+    let shard = Shard::new(ShardOptions {
+        application,
+        router: imported.router,
+        limits: config.limits.clone(),
+        access_log: config.access_log.then(access_log::access_log),
+    });
+    serving.shard = Some(shard.clone());
+    Ok(Some((shard, listeners)))
+}
+
+/// Reads the supervisor's messages; its going is a reason to go too.
+pub(crate) fn on_control(py: Python<'_>) {
+    loop {
+        let Some(message) = with_serving(|serving| serving.control.try_receive()) else { return };
+        match message {
+            Ok(Some(ToShard::Drain { deadline_s, .. })) => drain(py, deadline_s),
+            Ok(Some(ToShard::Stop)) => std::process::exit(130),
+            Ok(Some(ToShard::Configure(_))) => {}
+            Ok(None) => return,
+            Err(_) => {
+                forget_control(py);
+                logging::warning("the supervisor is gone: this shard drains and ends");
+                drain_alone(py);
+                return;
+            }
+        }
+    }
+}
+
+fn forget_control(py: Python<'_>) {
+    let control = with_serving(|serving| serving.control.as_raw_fd());
+    if let (Some(control), Ok(event_loop)) = (control, EventLoop::current()) {
+        let _ = event_loop.object(py).call_method1("remove_reader", (control,));
+    }
+}
+
+/// Drains within the configured time.
+fn drain_alone(py: Python<'_>) {
+    let deadline_s = with_serving(|serving| serving.config.limits.drain_timeout_s);
+    drain(py, deadline_s.unwrap_or(0.0));
+}
+
+fn drain(py: Python<'_>, deadline_s: f64) {
+    let Some((again, shard, drained)) = with_serving(|serving| {
+        let again = std::mem::replace(&mut serving.draining, true);
+        let drained = serving.drained.as_ref().map(|future| future.clone_ref(py));
+        (again, serving.shard.clone(), drained)
+    }) else {
+        return;
+    };
+    let Some(drained) = drained.filter(|_| !again) else { return };
+    let Some(shard) = shard else {
+        resolve(py, &drained);
+        return;
+    };
+    shard.start_drain();
+    let patience = Duration::try_from_secs_f64(deadline_s * DRAIN_SHARE).unwrap_or_default();
+    runtime::enqueue(move || {
+        runtime::spawn(async move {
+            shard.drained().or(runtime::sleep(patience)).await;
+            Python::attach(|py| resolve(py, &drained));
+        });
+    });
+    // The present turn of asyncio does not end by itself.
+    runtime::interrupt();
+}
+
+/// Prints the routes of an application; returns the exit code.
+fn print_routes(options: &RoutesOptions) -> i32 {
+    if let Err(message) = interpreter::start() {
+        eprintln!("fasterapi: {message}");
+        return 1;
+    }
+    let app_dir = options.app_dir.clone().unwrap_or_else(|| Path::new(".").into());
+    Python::attach(|py| {
+        apply_environment(py, &options.environment);
+        let table = import_app::load(py, &options.target, &app_dir)
+            .and_then(|(_, plans)| py.import("fasterapi._routes_table")?.call_method1("print_routes", (plans,)));
+        match table {
+            Ok(_) => 0,
+            Err(error) => {
+                eprintln!("fasterapi: {}", import_app::explain(py, &error));
+                1
+            }
+        }
+    })
+}
+
+fn apply_environment(py: Python<'_>, environment: &[(String, String)]) {
+    let applied = py.import("os").and_then(|os| {
+        let additions = PyDict::new(py);
+        for (name, value) in environment {
+            additions.set_item(name, value)?;
+        }
+        os.getattr("environ")?.call_method1("update", (additions,))
+    });
+    if let Err(error) = applied {
+        error.write_unraisable(py, None);
+    }
+}
