@@ -20,6 +20,8 @@ pub(crate) struct EventLoop {
     eager_tasks: Option<Py<PySet>>,
     register_task: Py<PyAny>,
     cancelled_error: Py<PyAny>,
+    /// `{"context": ...}` for callbacks of ours, which enter their task's context themselves.
+    callback_options: Py<PyDict>,
     timers_before: Cell<usize>,
 }
 
@@ -37,6 +39,9 @@ impl EventLoop {
         let reactor = Reactor::new(epoll_fd).map_err(explain)?;
         let tasks = py.import("asyncio.tasks")?;
         let eager = tasks.getattr("_eager_tasks").ok().and_then(|set| set.cast_into().ok());
+        let callback_options = PyDict::new(py);
+        let context = py.import("contextvars")?.call_method0("copy_context")?;
+        callback_options.set_item("context", context)?;
         let event_loop = Self {
             reactor,
             ready: loop_.getattr("_ready")?.unbind(),
@@ -46,6 +51,7 @@ impl EventLoop {
             eager_tasks: eager.map(Bound::unbind),
             register_task: tasks.getattr("_register_task")?.unbind(),
             cancelled_error: py.import("asyncio.exceptions")?.getattr("CancelledError")?.unbind(),
+            callback_options: callback_options.unbind(),
             timers_before: Cell::new(0),
         };
         CURRENT.with(|current| current.replace(Some(Rc::new(event_loop))));
@@ -70,6 +76,11 @@ impl EventLoop {
     /// `asyncio.CancelledError`.
     pub(crate) fn cancelled_error<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
         self.cancelled_error.bind(py)
+    }
+
+    /// The keywords with which a future is to call back.
+    pub(crate) fn callback_options<'py>(&self, py: Python<'py>) -> &Bound<'py, PyDict> {
+        self.callback_options.bind(py)
     }
 
     /// Runs the reactor without the interpreter lock; true when asyncio's epoll set has events.

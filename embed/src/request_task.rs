@@ -183,11 +183,9 @@ impl RequestTask {
             return Err(PyRuntimeError::new_err("Task cannot await on itself"));
         }
         waited.setattr(blocking, false)?;
-        let context = slf.get().state().context.clone_ref(py);
-        let options = pyo3::types::PyDict::new(py);
-        options.set_item(pyo3::intern!(py, "context"), context)?;
         let wakeup = slf.getattr(pyo3::intern!(py, "_wakeup"))?;
-        waited.call_method(pyo3::intern!(py, "add_done_callback"), (wakeup,), Some(&options))?;
+        let options = Some(event_loop.callback_options(py));
+        waited.call_method(pyo3::intern!(py, "add_done_callback"), (wakeup,), options)?;
         let must_cancel = {
             let mut state = slf.get().state();
             state.waits_for = Some(waited.clone().unbind());

@@ -21,6 +21,19 @@ impl Span {
         }
     }
 
+    /// The span of `inner`, which was cut out of `outer`.
+    #[inline]
+    pub(crate) fn within(outer: &[u8], inner: &[u8]) -> Self {
+        let start = inner.as_ptr().addr() - outer.as_ptr().addr();
+        Self::between(start, start + inner.len())
+    }
+
+    /// One past the last byte.
+    #[inline]
+    pub(crate) fn end(&self) -> usize {
+        self.start as usize + self.len as usize
+    }
+
     /// The bytes meant; none when the range lies outside `bytes`.
     #[inline]
     pub fn of<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {

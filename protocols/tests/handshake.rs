@@ -106,7 +106,9 @@ fn extensions_keep_their_grammar() {
         "a;b=\"\\c\"",
         ",a,,b,",
         "a ; b = c",
-        "permessage-deflate; client_max_window_bits; server_max_window_bits=99",
+        "permessage-deflate; client_max_window_bits; server_max_window_bits=\"10\"",
+        "permessage-deflate; server_no_context_takeover, permessage-deflate",
+        "other; server_max_window_bits=99",
     ] {
         let line = format!("Sec-WebSocket-Extensions: {value}\r\n");
         assert!(check(&[UPGRADE, KEY, VERSION, &line]).is_ok(), "{value}");
@@ -127,6 +129,12 @@ fn extensions_keep_their_grammar() {
         "a/b",
         "\"a\"",
         "a;b=\"\\",
+        "permessage-deflate; server_max_window_bits=99",
+        "permessage-deflate; server_max_window_bits",
+        "permessage-deflate; client_max_window_bits=08",
+        "permessage-deflate; client_no_context_takeover=1",
+        "permessage-deflate; client_max_window_bits; client_max_window_bits=9",
+        "permessage-deflate; unknown",
     ] {
         let line = format!("Sec-WebSocket-Extensions: {value}\r\n");
         let outcome = check(&[UPGRADE, KEY, VERSION, &line]);

@@ -6,7 +6,18 @@ use super::syntax::{hex_value, is_reg_name_byte};
 
 /// Whether `authority` is a host with an optional port. An empty host passes: RFC 9112 section 3.2
 /// asks clients to send an empty `Host` when the target has no authority.
+#[inline]
 pub(crate) fn is_authority(authority: &[u8]) -> bool {
+    let name_len = authority
+        .iter()
+        .position(|&byte| !is_reg_name_byte(byte))
+        .unwrap_or(authority.len());
+    let rest = authority.get(name_len..).unwrap_or_default();
+    // Almost all hosts are names without escapes, or IPv4 addresses.
+    is_port_suffix(rest) || is_unusual_authority(authority)
+}
+
+fn is_unusual_authority(authority: &[u8]) -> bool {
     let (host_is_good, rest) = match authority {
         [b'[', inside @ ..] => {
             let Some(end) = memchr::memchr(b']', inside) else {
@@ -24,6 +35,7 @@ pub(crate) fn is_authority(authority: &[u8]) -> bool {
     host_is_good && is_port_suffix(rest)
 }
 
+#[inline]
 fn is_port_suffix(text: &[u8]) -> bool {
     match text {
         [] => true,

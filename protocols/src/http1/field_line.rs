@@ -47,7 +47,7 @@ pub(crate) fn take_field_lines(
     let taken = found.get(..allowed).unwrap_or(found);
     for line in taken {
         seen.note(line.name.as_bytes(), line.value, window)?;
-        *line_start = line_end(window, offset(window, line.value) + line.value.len())?;
+        *line_start = line_end(window, Span::within(window, line.value).end())?;
     }
     if taken.len() < found.len() {
         return Err(Error::TooManyFields);

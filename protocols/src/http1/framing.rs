@@ -1,7 +1,6 @@
 //! What the fields of a head say about the message and the connection, gathered line by line.
 
 use super::authority::is_authority;
-use super::request_head::Field;
 use super::syntax::{is_token, list_elements, parse_digits, trim_ows};
 use crate::{Error, Span};
 
@@ -74,30 +73,32 @@ pub(crate) struct Meaning {
 }
 
 impl Seen {
-    /// Takes one field line in.
+    /// Takes one field line of the head in `bytes` in.
     #[inline]
-    pub(crate) fn note(&mut self, field: Field, bytes: &[u8]) -> Result<(), Error> {
-        let name = field.name.of(bytes);
+    pub(crate) fn note(&mut self, name: &[u8], value: &[u8], bytes: &[u8]) -> Result<(), Error> {
+        // The length and the first letter tell almost all fields apart.
+        let Some(first) = name.first() else {
+            return Ok(());
+        };
         let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
-        // The length tells almost all fields apart before any byte is compared.
-        match name.len() {
-            4 if is(b"host") => self.note_host(field.value, bytes)?,
-            6 if is(b"expect") => self.note_expect(field.value.of(bytes)),
-            7 if is(b"upgrade") => {
-                self.upgrade_websocket |= list_elements(field.value.of(bytes))
-                    .any(|protocol| protocol.eq_ignore_ascii_case(b"websocket"));
+        match (name.len(), first | 0x20) {
+            (4, b'h') if is(b"host") => self.note_host(value, bytes)?,
+            (6, b'e') if is(b"expect") => self.note_expect(value),
+            (7, b'u') if is(b"upgrade") => {
+                self.upgrade_websocket |=
+                    list_elements(value).any(|protocol| protocol.eq_ignore_ascii_case(b"websocket"));
             }
-            10 if is(b"connection") => self.note_connection(field.value.of(bytes)),
-            14 if is(b"content-length") => {
+            (10, b'c') if is(b"connection") => self.note_connection(value),
+            (14, b'c') if is(b"content-length") => {
                 // RFC 9112 section 6.3 lets `5, 5` or two equal lines pass as one; whoever sends
                 // them is broken or lying, and hops disagree about what they mean.
-                let length = parse_digits(field.value.of(bytes)).ok_or(Error::BadContentLength)?;
+                let length = parse_digits(value).ok_or(Error::BadContentLength)?;
                 if self.content_length.replace(length).is_some() {
                     return Err(Error::BadContentLength);
                 }
             }
-            17 if is(b"transfer-encoding") => {
-                for coding in list_elements(field.value.of(bytes)) {
+            (17, b't') if is(b"transfer-encoding") => {
+                for coding in list_elements(value) {
                     self.coding = self.coding.then(coding);
                 }
             }
@@ -107,11 +108,11 @@ impl Seen {
     }
 
     /// RFC 9112 section 3.2: at most one, and a valid one.
-    fn note_host(&mut self, value: Span, bytes: &[u8]) -> Result<(), Error> {
-        if self.host.replace(value).is_some() {
+    fn note_host(&mut self, value: &[u8], bytes: &[u8]) -> Result<(), Error> {
+        if self.host.replace(Span::within(bytes, value)).is_some() {
             return Err(Error::DuplicateHost);
         }
-        if is_authority(value.of(bytes)) {
+        if is_authority(value) {
             Ok(())
         } else {
             Err(Error::BadHost)
@@ -132,9 +133,12 @@ impl Seen {
     fn note_connection(&mut self, value: &[u8]) {
         for option in list_elements(value) {
             let is = |known: &[u8]| option.eq_ignore_ascii_case(known);
-            self.close |= is(b"close");
-            self.keep_alive |= is(b"keep-alive");
-            self.connection_upgrade |= is(b"upgrade");
+            match option.len() {
+                5 => self.close |= is(b"close"),
+                7 => self.connection_upgrade |= is(b"upgrade"),
+                10 => self.keep_alive |= is(b"keep-alive"),
+                _ => {}
+            }
         }
     }
 

@@ -1,8 +1,8 @@
 //! A request head: request line, field lines, empty line (RFC 9112 sections 2 to 5).
 
-use super::field_line::parse_field_line;
+use super::field_line::{Stop, take_field_lines};
 use super::framing::{BodyFraming, Reuse, Seen, Upgrade};
-use super::request_line::parse_request_line;
+use super::request_line::{RequestLine, parse_plain_request_line, parse_request_line};
 use super::syntax::is_token_byte;
 use crate::{Error, Parsed, Span};
 
@@ -138,10 +138,10 @@ impl RequestHead {
 
 /// Parses the head at the front of `bytes` into `head`.
 ///
-/// After `Incomplete`, call again with the same bytes and more behind them: every line is parsed
-/// once, so a head that trickles in costs no more than one that comes whole, and a line that is
-/// wrong fails as soon as it is there. After `Complete` or an error the next call starts a new head.
-/// What it says does not depend on how the bytes were cut.
+/// After `Incomplete`, call again with the same bytes and more behind them: a head that trickles in
+/// costs little more than one that comes whole, and a line that is wrong fails as soon as it is
+/// there. After `Complete` or an error the next call starts a new head. What it says does not depend
+/// on how the bytes were cut.
 pub fn parse_request_head(
     bytes: &[u8],
     limits: &HeadLimits,
@@ -165,28 +165,53 @@ fn parse_lines(
     // Looking no further than the bound makes "too large" independent of how much has arrived.
     let head_bytes_max = limits.head_bytes_max.min(u32::MAX as usize);
     let window = bytes.get(..head_bytes_max).unwrap_or(bytes);
-    if !head.progress.request_line_done && !take_request_line(window, limits, head)? {
-        return incomplete(window, head_bytes_max);
+    let is_whole = if head.progress.request_line_done {
+        has_new_line_end(window, head) && take_fields(window, limits, head)?
+    } else {
+        take_request_line(window, limits, head)? && take_fields(window, limits, head)?
+    };
+    if is_whole {
+        conclude(window, head)?;
+        Ok(Parsed::Complete {
+            value: (),
+            used: head.progress.line_start,
+        })
+    } else {
+        incomplete(window, head_bytes_max)
     }
+}
+
+/// Takes the field lines that are there. False while the empty line is not.
+fn take_fields(
+    window: &[u8],
+    limits: &HeadLimits,
+    head: &mut RequestHead,
+) -> Result<bool, Error> {
     loop {
-        let start = head.progress.line_start;
-        let Some(line) = next_line(window, &mut head.progress).map_err(|_| Error::BadField)? else {
-            return incomplete(window, head_bytes_max);
-        };
-        if line.is_empty() {
-            conclude(window, head)?;
-            return Ok(Parsed::Complete {
-                value: (),
-                used: head.progress.line_start,
-            });
+        let stop = take_field_lines(
+            window,
+            &mut head.progress.line_start,
+            limits.fields_max,
+            &mut head.fields,
+            &mut head.progress.seen,
+        )?;
+        match stop {
+            Stop::End => return Ok(true),
+            Stop::NoRoom => {}
+            Stop::Cut => {
+                head.progress.searched = window.len();
+                return Ok(false);
+            }
         }
-        if head.fields.len() >= limits.fields_max {
-            return Err(Error::TooManyFields);
-        }
-        let field = parse_field_line(line, start)?;
-        head.progress.seen.note(field, window)?;
-        head.fields.push(field);
     }
+}
+
+/// Whether there is something to parse: the cut line is not looked at again before its end comes,
+/// or a line that comes byte by byte would take quadratic time.
+fn has_new_line_end(window: &[u8], head: &mut RequestHead) -> bool {
+    let unsearched = window.get(head.progress.searched..).unwrap_or_default();
+    head.progress.searched = head.progress.searched.max(window.len());
+    memchr::memchr(b'\n', unsearched).is_some()
 }
 
 fn incomplete(window: &[u8], head_bytes_max: usize) -> Result<Parsed<()>, Error> {
@@ -198,7 +223,28 @@ fn incomplete(window: &[u8], head_bytes_max: usize) -> Result<Parsed<()>, Error>
 }
 
 /// Skips empty lines, then parses the request line. False while it is not all there.
+#[inline]
 fn take_request_line(
+    window: &[u8],
+    limits: &HeadLimits,
+    head: &mut RequestHead,
+) -> Result<bool, Error> {
+    if head.progress.line_start == 0
+        && head.progress.searched == 0
+        && let Some(parsed) = parse_plain_request_line(window, 0)
+    {
+        // The version and the two spaces, then CRLF.
+        let line_len = parsed.target.end() + " HTTP/1.1".len();
+        if line_len <= limits.request_line_bytes_max {
+            head.progress.line_start = line_len + 2;
+            set_request_line(head, &parsed);
+            return Ok(true);
+        }
+    }
+    take_any_request_line(window, limits, head)
+}
+
+fn take_any_request_line(
     window: &[u8],
     limits: &HeadLimits,
     head: &mut RequestHead,
@@ -226,14 +272,7 @@ fn take_request_line(
             };
         };
         if !line.is_empty() {
-            let parsed = parse_request_line(line, start)?;
-            head.method = parsed.method;
-            head.target = parsed.target;
-            head.path = parsed.path;
-            head.query = parsed.query;
-            head.authority = parsed.authority;
-            head.minor_version = parsed.minor_version;
-            head.progress.request_line_done = true;
+            set_request_line(head, &parse_request_line(line, start)?);
             return Ok(true);
         }
         head.progress.empty_lines += 1;
@@ -241,6 +280,17 @@ fn take_request_line(
             return Err(Error::BadRequestLine);
         }
     }
+}
+
+#[inline]
+fn set_request_line(head: &mut RequestHead, line: &RequestLine) {
+    head.method = line.method;
+    head.target = line.target;
+    head.path = line.path;
+    head.query = line.query;
+    head.authority = line.authority;
+    head.minor_version = line.minor_version;
+    head.progress.request_line_done = true;
 }
 
 /// 414 speaks of the target (RFC 9112 section 3); an endless method is just wrong.

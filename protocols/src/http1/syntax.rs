@@ -61,34 +61,6 @@ pub(crate) fn is_value_byte(byte: u8) -> bool {
     byte == b'\t' || (byte >= b' ' && byte != 0x7f)
 }
 
-/// Whether every byte may stand in a field value.
-#[inline]
-pub(crate) fn is_value(text: &[u8]) -> bool {
-    // Eight bytes at a time, the last eight perhaps twice; a tab is rare enough to look again.
-    let Some(last) = text.last_chunk::<8>() else {
-        return text.iter().copied().all(is_value_byte);
-    };
-    let (words, _) = text.as_chunks::<8>();
-    let seen = words
-        .iter()
-        .fold(control_bits(*last), |seen, word| seen | control_bits(*word));
-    seen == 0 || text.iter().copied().all(is_value_byte)
-}
-
-/// Not zero when one of the bytes is below 0x20 or 0x7f.
-#[inline]
-fn control_bits(word: [u8; 8]) -> u64 {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGH_BITS: u64 = ONES * 0x80;
-    let word = u64::from_ne_bytes(word);
-    // A byte borrows into its high bit when it is smaller than what is taken from it; a byte that
-    // had its high bit set to begin with does not count.
-    let below_space = word.wrapping_sub(ONES * 0x20) & !word;
-    let off_delete = word ^ (ONES * 0x7f);
-    let is_delete = off_delete.wrapping_sub(ONES) & !off_delete;
-    (below_space | is_delete) & HIGH_BITS
-}
-
 /// `text` without the optional whitespace around it: SP and HTAB, nothing else.
 #[inline]
 pub(crate) fn trim_ows(mut text: &[u8]) -> &[u8] {
