@@ -24,8 +24,10 @@ pub(crate) enum Finish {
 enum Stage {
     /// The handler runs; its result is the answer.
     Handler(RequestKey),
-    /// The body of the answer is being sent.
-    Stream(Py<StreamSender>),
+    /// The body of the answer is being sent; what is to be awaited after it, if anything.
+    Stream(Py<StreamSender>, Option<Py<PyAny>>),
+    /// The answer is on its way; the response's background work runs.
+    Background,
 }
 
 /// One request's way from its handler to its answer.
@@ -52,6 +54,10 @@ impl Exchange {
                         pending::deliver(key, answer);
                         Finish::Over(Ok(py.None()))
                     }
+                    Ok(Converted::WithBackground(answer, background)) => {
+                        pending::deliver(key, answer);
+                        self.start_background(&background)
+                    }
                     Ok(Converted::Stream(head, response)) => self.start_stream(task, key, head, &response),
                     Err(error) if is_cancelled(py, &error) => {
                         pending::give_up(key);
@@ -63,17 +69,42 @@ impl Exchange {
                     }
                 }
             }
-            Stage::Stream(sender) => {
-                match &done {
-                    Ok(_) => sender.bind(py).borrow().finish(),
-                    Err(error) => {
-                        sender.bind(py).borrow().abort();
-                        if !is_cancelled(py, error) {
-                            log_failure(py, error, &self.handler.label);
-                        }
-                    }
+            Stage::Stream(ref sender, ref background) => {
+                let sender = sender.bind(py).borrow();
+                if let Err(error) = &done {
+                    sender.abort();
+                    self.log_unless_cancelled(py, error);
+                    return Finish::Over(done);
+                }
+                sender.finish();
+                match background {
+                    Some(background) => self.start_background(background.bind(py)),
+                    None => Finish::Over(done),
+                }
+            }
+            Stage::Background => {
+                if let Err(error) = &done {
+                    self.log_unless_cancelled(py, error);
                 }
                 Finish::Over(done)
+            }
+        }
+    }
+
+    fn log_unless_cancelled(&self, py: Python<'_>, error: &PyErr) {
+        if !is_cancelled(py, error) {
+            log_failure(py, error, &self.handler.label);
+        }
+    }
+
+    /// Goes on with a response's background work, in the same task and context.
+    fn start_background(&self, background: &Bound<'_, PyAny>) -> Finish {
+        let exchange = Self { handler: self.handler.clone(), debug: self.debug, stage: Stage::Background };
+        match background.call0() {
+            Ok(coroutine) => Finish::Continue(coroutine.unbind(), exchange),
+            Err(error) => {
+                self.log_unless_cancelled(background.py(), &error);
+                Finish::Over(Err(error))
             }
         }
     }
@@ -92,7 +123,7 @@ impl Exchange {
         match prepared {
             Ok((coroutine, sender)) => {
                 pending::deliver(key, answer);
-                let stage = Stage::Stream(sender);
+                let stage = Stage::Stream(sender, background_of(response));
                 Finish::Continue(coroutine, Self { stage, ..self })
             }
             Err(error) => {
@@ -152,12 +183,27 @@ pub(crate) fn stream_from_plain_call(
     response: &Bound<'_, PyAny>,
 ) -> PyResult<(Answer, Py<RequestTask>)> {
     let (sender, answer) = stream_of(head);
-    let inner = sender;
-    let (coroutine, sender) = prepare_stream(response, inner)?;
-    let stage = Stage::Stream(sender.clone_ref(py));
+    let (coroutine, sender) = prepare_stream(response, sender)?;
+    let stage = Stage::Stream(sender.clone_ref(py), background_of(response));
     let task = RequestTask::new(py, coroutine, Exchange { handler, debug, stage })?;
     sender.bind(py).borrow().on_gone(&task.bind(py));
     Ok((answer, task))
+}
+
+fn background_of(response: &Bound<'_, PyAny>) -> Option<Py<PyAny>> {
+    let background = response.getattr("background").ok()?;
+    (!background.is_none()).then(|| background.unbind())
+}
+
+/// Makes the task that runs the background work of a response which no coroutine returned.
+pub(crate) fn background_of_plain_call(
+    handler: Arc<Handler>,
+    debug: bool,
+    background: &Bound<'_, PyAny>,
+) -> PyResult<Py<RequestTask>> {
+    let coroutine = background.call0()?.unbind();
+    let exchange = Exchange { handler, debug, stage: Stage::Background };
+    RequestTask::new(background.py(), coroutine, exchange)
 }
 
 fn is_cancelled(py: Python<'_>, error: &PyErr) -> bool {

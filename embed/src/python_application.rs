@@ -2,12 +2,15 @@
 
 use crate::convert::response::{Converted, from_invalid, from_result};
 use crate::event_loop::EventLoop;
-use crate::exchange::{Exchange, answer_for_error, cancel_from_reactor, stream_from_plain_call};
+use crate::exchange::{
+    Exchange, answer_for_error, background_of_plain_call, cancel_from_reactor, stream_from_plain_call,
+};
 use crate::handler::{Arguments, Handler, Run};
 use crate::pending::{self, RequestKey};
 use crate::python_module::request::PyRequest;
 use crate::request_task::{RequestTask, Resume};
 use crate::thread_pool::{Done, ThreadPool};
+use pyo3::ffi;
 use pyo3::prelude::*;
 use runtime::{
     Answer, Application, BodyMode, Reply, Request, RequestBody, RouteId, answer_slot,
@@ -102,7 +105,15 @@ impl PythonApplication {
         arguments: &Arguments<'_>,
         key: RequestKey,
     ) -> PyResult<Reply> {
-        let coroutine = handler.call(py, arguments)?;
+        let result = handler.call(py, arguments)?;
+        let coroutine = match steppable(result)? {
+            Ok(coroutine) => coroutine,
+            Err(plain) => {
+                let answer = self.plain_answer(py, handler, plain)?;
+                pending::finish(key);
+                return Ok(Reply::Ready(answer));
+            }
+        };
         let exchange = Exchange::new(handler.clone(), self.debug, key);
         let task = RequestTask::new(py, coroutine.unbind(), exchange)?;
         RequestTask::run(task.bind(py), Resume::Send);
@@ -146,6 +157,11 @@ impl PythonApplication {
     ) -> PyResult<Answer> {
         match from_result(result, handler)? {
             Converted::Answer(answer) => Ok(answer),
+            Converted::WithBackground(answer, background) => {
+                let task = background_of_plain_call(handler.clone(), self.debug, &background)?;
+                crate::ticker::resume_soon(task, None);
+                Ok(answer)
+            }
             Converted::Stream(head, response) => {
                 let (answer, task) =
                     stream_from_plain_call(py, handler.clone(), self.debug, head, &response)?;
@@ -170,6 +186,24 @@ impl PythonApplication {
             }
         }
     }
+}
+
+/// What can be stepped of what an `async` handler's call returned: a coroutine as a rule, the
+/// iterator of another awaitable, or (`Err`) nothing at all: a plain value.
+fn steppable(result: Bound<'_, PyAny>) -> PyResult<Result<Bound<'_, PyAny>, Bound<'_, PyAny>>> {
+    // SAFETY: only looks at the type of a live object.
+    if unsafe { ffi::PyCoro_CheckExact(result.as_ptr()) } != 0 {
+        return Ok(Ok(result));
+    }
+    let py = result.py();
+    if result.hasattr(pyo3::intern!(py, "send"))? && result.hasattr(pyo3::intern!(py, "throw"))? {
+        return Ok(Ok(result));
+    }
+    if result.hasattr(pyo3::intern!(py, "__await__"))? {
+        let wrapper = py.import("fasterapi._serve")?.getattr("await_it")?;
+        return wrapper.call1((result,)).map(Ok);
+    }
+    Ok(Err(result))
 }
 
 impl Application for PythonApplication {

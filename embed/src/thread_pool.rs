@@ -220,7 +220,7 @@ fn render(value: Bound<'_, PyAny>, handler: &Handler) -> Done {
             Some(flat) => Done::Answer(flat),
             None => Done::Python(Ok(kept)),
         },
-        Ok(Converted::Stream(_, response)) => Done::Python(Ok(response.unbind())),
+        Ok(Converted::Stream(..) | Converted::WithBackground(..)) => Done::Python(Ok(kept)),
         Err(error) => Done::Python(Err(error)),
     }
 }

@@ -33,8 +33,7 @@ class ParameterPlan:
     """How one parameter of a handler gets its value.
 
     - ``name``: the parameter; ``alias``: the name in the path or the query.
-    - ``source``: ``"path"``, ``"query"``, ``"request"`` or ``"response"`` (a
-      ``Response`` whose headers and status are merged into the answer).
+    - ``source``: ``"path"``, ``"query"`` or ``"request"``.
     - ``convert``: ``"str"``, ``"int"``, ``"float"``, ``"bool"``, ``"uuid"`` or
       ``"path"``; ``"str"`` where nothing is converted.
     - ``required``: an absent value is the client's error (422); otherwise the
@@ -243,6 +242,12 @@ def _parameter(argument: Argument, in_path: dict[str, str], where: Where) -> Par
             keyword_only=argument.keyword_only,
         )
     source = _object_source(name, annotation)
+    if source == "response":
+        raise where.error(
+            "an injected Response is not supported by this version",
+            "Build the response in the handler and return it",
+            name,
+        )
     if source is not None:
         return ParameterPlan(name, source, keyword_only=argument.keyword_only)
     convert = "str" if annotation is EMPTY else _converter(annotation)

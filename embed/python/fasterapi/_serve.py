@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Send = Callable[[bytes], Awaitable[object] | None]
     Events = list[tuple[selectors.SelectorKey, int]]
 
-__all__ = ["ReactorSelector", "drive_stream", "new_event_loop", "run", "serve"]
+__all__ = ["ReactorSelector", "await_it", "drive_stream", "new_event_loop", "run", "serve"]
 
 
 class ReactorSelector(selectors.EpollSelector):
@@ -96,6 +96,11 @@ async def drive_stream(response: StreamingResponse, send: Send) -> None:
         close: Any = getattr(iterator, "aclose", None)
         if close is not None:
             await close()
+
+
+async def await_it(awaitable: Awaitable[object]) -> object:
+    """A coroutine around any awaitable, for handlers that return one."""
+    return await awaitable
 
 
 def _encoded(chunk: object, charset: str) -> bytes:

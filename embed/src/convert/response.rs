@@ -8,6 +8,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyType};
 use runtime::protocols::http1;
 use runtime::{Answer, AnswerBody, FileBody, FileSource};
+use serde::Serialize;
 use std::borrow::Cow;
 use std::path::PathBuf;
 
@@ -17,6 +18,8 @@ const JSON_FIELDS: &[u8] = b"content-type: application/json\r\n";
 pub(crate) enum Converted<'py> {
     /// All there is to it.
     Answer(Answer),
+    /// An answer, and what is to be called and awaited once it is on its way.
+    WithBackground(Answer, Bound<'py, PyAny>),
     /// A streaming response: its head, and the object that yields its body.
     Stream(StreamHead, Bound<'py, PyAny>),
 }
@@ -113,7 +116,12 @@ fn from_response(response: Bound<'_, PyAny>) -> PyResult<Converted<'_>> {
         let body = response.getattr(pyo3::intern!(py, "body"))?;
         AnswerBody::Bytes(body.cast_into::<PyBytes>()?.as_bytes().to_vec())
     };
-    Ok(Converted::Answer(Answer { status, fields: Cow::Owned(fields), close, body }))
+    let answer = Answer { status, fields: Cow::Owned(fields), close, body };
+    let background = response.getattr(pyo3::intern!(py, "background"))?;
+    if background.is_none() {
+        return Ok(Converted::Answer(answer));
+    }
+    Ok(Converted::WithBackground(answer, background))
 }
 
 /// Encodes the header fields of a response; framing and connection are the server's.
@@ -171,18 +179,30 @@ pub(crate) fn from_http_exception(py: Python<'_>, error: &PyErr) -> PyResult<Opt
 
 /// The 422 answer for parameters that could not be read, worded as FastAPI words it.
 pub(crate) fn from_invalid(invalid: &[Invalid]) -> Answer {
-    let detail: Vec<serde_json::Value> = invalid
-        .iter()
-        .map(|wrong| {
-            serde_json::json!({
-                "type": wrong.problem.kind,
-                "loc": [wrong.place, wrong.name],
-                "msg": wrong.problem.message,
-                "input": wrong.input,
-            })
-        })
-        .collect();
-    let body = serde_json::json!({ "detail": detail }).to_string().into_bytes();
-    let body = AnswerBody::Bytes(body);
+    let detail = invalid.iter().map(|wrong| Complaint {
+        kind: wrong.problem.kind,
+        loc: (wrong.place, &wrong.name),
+        msg: wrong.problem.message,
+        input: wrong.input.as_deref(),
+    });
+    let complaints = Complaints { detail: detail.collect() };
+    // Strings always have a JSON form.
+    let body = AnswerBody::Bytes(serde_json::to_vec(&complaints).unwrap_or_default());
     Answer { status: 422, fields: Cow::Borrowed(JSON_FIELDS), close: false, body }
+}
+
+/// The body of a 422 answer.
+#[derive(Serialize)]
+struct Complaints<'a> {
+    detail: Vec<Complaint<'a>>,
+}
+
+/// One of its entries, in FastAPI's order.
+#[derive(Serialize)]
+struct Complaint<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    loc: (&'static str, &'a str),
+    msg: &'static str,
+    input: Option<&'a str>,
 }
