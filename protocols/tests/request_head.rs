@@ -206,3 +206,47 @@ fn a_buffer_that_shrank_does_no_harm() {
         let _ = parse_request_head(&half[..len], &LIMITS, &mut head);
     }
 }
+
+#[test]
+fn as_many_fields_as_the_bound_allows_and_no_more() {
+    for fields_max in [0, 1, 7, 8, 9, 23, 24, 25, 48, 49, 300] {
+        let limits = HeadLimits {
+            fields_max,
+            ..LIMITS
+        };
+        for name in ["X", "A-Long-Name-That-Makes-The-Head-Long"] {
+            let lines = |count: usize| -> String {
+                let lines = (0..count).map(|i| format!("{name}-{i}: {i}\r\n"));
+                "GET / HTTP/1.0\r\n".to_owned() + &lines.collect::<String>()
+            };
+            let most = head_within(lines(fields_max) + "\r\n", &limits);
+            let Ok(Some(most)) = most else {
+                panic!("{fields_max}: {most:?}");
+            };
+            assert_eq!(most.head.fields.len(), fields_max);
+            for i in 0..fields_max {
+                let name = format!("{}-{i}", name.to_ascii_lowercase());
+                assert_eq!(most.field(&name), Some(i.to_string().as_bytes()));
+            }
+            let more = head_within(lines(fields_max + 1), &limits);
+            assert_eq!(more, Err(Error::TooManyFields), "{fields_max}");
+        }
+    }
+}
+
+#[test]
+fn the_first_wrong_line_decides() {
+    let after = |lines: &str| bad_head(format!("GET / HTTP/1.1\r\n{lines}\r\n"));
+    assert_eq!(
+        after("Content-Length: x\r\nno colon\r\n"),
+        Error::BadContentLength
+    );
+    assert_eq!(after("no colon\r\nContent-Length: x\r\n"), Error::BadField);
+    assert_eq!(
+        after("Host: h\r\nHost: h\r\nX: a\nY: b\r\n"),
+        Error::DuplicateHost
+    );
+    assert_eq!(after("X: a\nHost: h\r\nHost: h\r\n"), Error::BadField);
+    // What is wrong with a line that is still coming is not said before its end has come.
+    assert_eq!(head("GET / HTTP/1.1\r\nX\0: y"), Ok(None));
+}

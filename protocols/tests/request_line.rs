@@ -43,6 +43,17 @@ fn origin_form() {
         target_parts("GET", "/a/../%zz"),
         parts("/a/../%zz", "", "of.field")
     );
+    for len in 0..20 {
+        let path = "/".to_owned() + &"p".repeat(len);
+        for query in ["", "?", "q", "1=2?&3=4/5"] {
+            let target = format!("{path}?{query}");
+            assert_eq!(
+                target_parts("GET", &target),
+                parts(&path, query, "of.field")
+            );
+        }
+        assert_eq!(target_parts("GET", &path), parts(&path, "", "of.field"));
+    }
     // Raw in the wild, though RFC 3986 would have them escaped.
     assert_eq!(
         target_parts("GET", "/a|b?{\"^`}\\"),
@@ -119,6 +130,18 @@ fn targets_are_visible_ascii_without_a_fragment() {
             Error::BadTarget,
             "{target}"
         );
+    }
+    for byte in (0..=u8::MAX).filter(|byte| !matches!(byte, b' ' | b'\r' | b'\n')) {
+        for place in 0..17 {
+            let mut target = [b'/'; 17];
+            target[place] = byte;
+            let raw = [b"GET /", &target[..], b" HTTP/1.1\r\nHost: h\r\n\r\n"].concat();
+            if byte.is_ascii_graphic() && byte != b'#' {
+                good_head(raw);
+            } else {
+                assert_eq!(bad_head(raw), Error::BadTarget, "{byte:#x} at {place}");
+            }
+        }
     }
     assert_eq!(
         bad_head(b"GET /\xff\xfe HTTP/1.1\r\nHost: h\r\n\r\n"),

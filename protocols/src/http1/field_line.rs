@@ -7,11 +7,12 @@ use super::request_head::Field;
 use crate::{Error, Span};
 
 /// Lines looked for at once in few bytes, and in many: the room for them is filled with empty
-/// headers each time, and for one short request that costs as much as parsing it.
-const LINES_IN_FEW_BYTES: usize = 4;
+/// headers each time, and room for a hundred would cost more than a short request does. Where there
+/// are more lines, the room is used again.
+const LINES_IN_FEW_BYTES: usize = 8;
 const LINES_IN_MANY_BYTES: usize = 24;
 /// From here on the bytes are many.
-const MANY_BYTES: usize = 192;
+const MANY_BYTES: usize = 256;
 
 /// Why no more lines were taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,9 +36,9 @@ pub(crate) fn take_field_lines(
     seen: &mut Seen,
 ) -> Result<Stop, Error> {
     let rest = window.get(*line_start..).unwrap_or_default();
-    let mut few = [EMPTY_HEADER; LINES_IN_FEW_BYTES];
-    let mut many;
+    let (mut few, mut many);
     let (stop, found) = if rest.len() < MANY_BYTES {
+        few = [EMPTY_HEADER; LINES_IN_FEW_BYTES];
         find_lines(rest, &mut few)
     } else {
         many = [EMPTY_HEADER; LINES_IN_MANY_BYTES];
@@ -46,8 +47,8 @@ pub(crate) fn take_field_lines(
     let allowed = fields_max.saturating_sub(fields.len());
     let taken = found.get(..allowed).unwrap_or(found);
     for line in taken {
-        seen.note(line.name.as_bytes(), line.value, window)?;
         *line_start = line_end(window, Span::within(window, line.value).end())?;
+        seen.note(line.name.as_bytes(), line.value, window)?;
     }
     if taken.len() < found.len() {
         return Err(Error::TooManyFields);

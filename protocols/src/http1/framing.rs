@@ -85,8 +85,8 @@ impl Seen {
             (4, b'h') if is(b"host") => self.note_host(value, bytes)?,
             (6, b'e') if is(b"expect") => self.note_expect(value),
             (7, b'u') if is(b"upgrade") => {
-                self.upgrade_websocket |=
-                    list_elements(value).any(|protocol| protocol.eq_ignore_ascii_case(b"websocket"));
+                self.upgrade_websocket |= list_elements(value)
+                    .any(|protocol| protocol.eq_ignore_ascii_case(b"websocket"));
             }
             (10, b'c') if is(b"connection") => self.note_connection(value),
             (14, b'c') if is(b"content-length") => {

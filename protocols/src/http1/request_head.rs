@@ -62,7 +62,7 @@ pub struct RequestHead {
 struct Progress {
     /// Where the line being received starts.
     line_start: usize,
-    /// From `line_start` up to here there is no line end.
+    /// From `line_start` up to here there is no LF.
     searched: usize,
     empty_lines: u8,
     request_line_done: bool,
@@ -182,11 +182,7 @@ fn parse_lines(
 }
 
 /// Takes the field lines that are there. False while the empty line is not.
-fn take_fields(
-    window: &[u8],
-    limits: &HeadLimits,
-    head: &mut RequestHead,
-) -> Result<bool, Error> {
+fn take_fields(window: &[u8], limits: &HeadLimits, head: &mut RequestHead) -> Result<bool, Error> {
     loop {
         let stop = take_field_lines(
             window,

@@ -29,7 +29,9 @@ pub(crate) fn is_extension_list(value: &[u8]) -> bool {
 /// What follows `token *( ";" param )` and the whitespace behind it.
 fn take_extension(text: &[u8]) -> Option<&[u8]> {
     let (extension, mut rest) = take_token(text)?;
-    let mut deflate = extension.eq_ignore_ascii_case(b"permessage-deflate").then(Offer::default);
+    let mut deflate = extension
+        .eq_ignore_ascii_case(b"permessage-deflate")
+        .then(Offer::default);
     while let [b';', behind @ ..] = rest {
         let name;
         (name, rest) = take_token(trim_ows(behind))?;
