@@ -43,7 +43,7 @@ pub(crate) struct Handler {
     pub(crate) run: Run,
     parameters: Vec<Parameter>,
     keyword_names: Option<Py<PyTuple>>,
-    /// What the path's own converters demand, by position.
+    /// The path's parameters and what `request.path_params` makes of them, by position.
     path_converters: Vec<(String, Convert)>,
     pub(crate) status: u16,
     pub(crate) response_class: Option<Py<PyAny>>,
@@ -103,14 +103,6 @@ impl Handler {
             response_class: (!response_class.is_none()).then(|| response_class.unbind()),
             label: format!("{} {path}", methods.join(",")),
         })
-    }
-
-    /// False when a path converter does not match what it was given: the route is another's.
-    pub(crate) fn path_matches(&self, given: &PathParameters<'_>) -> bool {
-        self.path_converters
-            .iter()
-            .enumerate()
-            .all(|(at, (_, convert))| *convert == Convert::Str || convert.matches(given.get(at)))
     }
 
     /// The path parameters as `request.path_params` has them.

@@ -4,7 +4,7 @@ use crate::exchange::traceback_of;
 use crate::handler::Handler;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
-use runtime::{Router, RouterBuilder, StaticFolder, Target};
+use runtime::{Converter, Router, RouterBuilder, StaticFolder, Target};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -66,15 +66,28 @@ fn add_route(
     let path: String = plan.getattr("path")?.extract()?;
     let methods: Vec<String> = plan.getattr("methods")?.extract()?;
     let methods: Vec<&str> = methods.iter().map(String::as_str).collect();
+    let converters = converters(plan)?;
     let files = plan.getattr("static")?;
     if !files.is_none() {
         let folder = static_folder(&files)?;
-        router.add(&path, &methods, &Target::Static(Rc::new(folder)));
+        router.add(&path, &converters, &methods, &Target::Static(Rc::new(folder)));
         return Ok(());
     }
-    router.add(&path, &methods, &Target::Route(handlers.len()));
+    router.add(&path, &converters, &methods, &Target::Route(handlers.len()));
     handlers.push(Arc::new(Handler::build(plan)?));
     Ok(())
+}
+
+/// What the path itself demands of its parameters (`{id:int}`), in their order.
+fn converters(plan: &Bound<'_, PyAny>) -> PyResult<Vec<Converter>> {
+    let pairs: Vec<(String, String)> = plan.getattr("path_parameters")?.extract()?;
+    let converter = |(_, name): (String, String)| match name.as_str() {
+        "int" => Converter::Int,
+        "float" => Converter::Float,
+        "uuid" => Converter::Uuid,
+        _ => Converter::Text,
+    };
+    Ok(pairs.into_iter().map(converter).collect())
 }
 
 fn static_folder(files: &Bound<'_, PyAny>) -> PyResult<StaticFolder> {

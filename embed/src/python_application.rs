@@ -48,9 +48,6 @@ impl PythonApplication {
         let Some(handler) = self.handlers.get(request.route) else {
             return Reply::Ready(Answer::json(404, r#"{"detail":"Not Found"}"#));
         };
-        if !handler.path_matches(&request.parameters) {
-            return Reply::Ready(Answer::json(404, r#"{"detail":"Not Found"}"#));
-        }
         let feed = match &request.body {
             RequestBody::Stream(feed) => Some(feed.clone()),
             RequestBody::Full(_) => None,

@@ -25,16 +25,14 @@ pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
         let code = PyBytes::new(py, module.code);
         modules.set_item(module.name, (module.is_package, module.source, code))?;
     }
-    let importer = PyModule::from_code(
-        py,
-        IMPORTER,
-        c"<fasterapi importer>",
-        c"fasterapi_importer",
-    )?;
+    let importer =
+        PyModule::from_code(py, IMPORTER, c"<fasterapi importer>", c"fasterapi_importer")?;
     importer.call_method1("install", (modules,))?;
     let core = PyModule::new(py, "fasterapi._core")?;
     core_module(&core)?;
-    py.import("sys")?.getattr("modules")?.set_item("fasterapi._core", core)
+    py.import("sys")?
+        .getattr("modules")?
+        .set_item("fasterapi._core", core)
 }
 
 /// Finds and runs embedded modules.

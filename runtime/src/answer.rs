@@ -1,9 +1,9 @@
 //! What an application answers with, and the slot a late answer arrives in.
 
 use crate::chunk_queue::ChunkReceiver;
+use crate::open_file::OpenFile;
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::fs::File;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -44,8 +44,8 @@ pub struct FileBody {
 pub enum FileSource {
     /// Where it is.
     Path(PathBuf),
-    /// Open for reading.
-    Open(File),
+    /// Open already, and perhaps for others too.
+    Open(Rc<OpenFile>),
 }
 
 impl Answer {
@@ -77,6 +77,7 @@ struct Slot {
     answer: Option<Answer>,
     receiver: Option<Waker>,
     sender_gone: bool,
+    receiver_gone: bool,
     delivered: bool,
     on_abandoned: Option<Box<dyn FnOnce()>>,
 }
@@ -105,9 +106,17 @@ impl AnswerSender {
         slot.delivered = true;
     }
 
-    /// Calls `abandoned` once if the peer goes before it has its answer.
+    /// Calls `abandoned` once if the peer goes before it has its answer; now, if it has gone.
     pub fn on_abandoned(&self, abandoned: Box<dyn FnOnce()>) {
-        self.slot.borrow_mut().on_abandoned = Some(abandoned);
+        let mut slot = self.slot.borrow_mut();
+        if slot.receiver_gone {
+            drop(slot);
+            abandoned();
+            return;
+        }
+        let replaced = slot.on_abandoned.replace(abandoned);
+        drop(slot);
+        drop(replaced);
     }
 }
 
@@ -115,9 +124,12 @@ impl Drop for AnswerSender {
     fn drop(&mut self) {
         let mut slot = self.slot.borrow_mut();
         slot.sender_gone = true;
-        slot.on_abandoned = None;
-        if let Some(waker) = slot.receiver.take() {
-            drop(slot);
+        // What it holds may reach for this slot while it is dropped.
+        let abandoned = slot.on_abandoned.take();
+        let waker = slot.receiver.take();
+        drop(slot);
+        drop(abandoned);
+        if let Some(waker) = waker {
             crate::reactor::wake(waker);
         }
     }
@@ -153,6 +165,7 @@ impl AnswerReceiver {
 
 impl Drop for AnswerReceiver {
     fn drop(&mut self) {
+        self.slot.borrow_mut().receiver_gone = true;
         self.abandon();
     }
 }

@@ -51,10 +51,7 @@ impl<A: Application> Connection<A> {
 
     /// Appends a whole answer to the output.
     pub(crate) fn write_short(&mut self, answer: &Answer, exchange: Exchange, at: HeadAt) -> Reuse {
-        let mut exchange = exchange;
-        if answer.close {
-            exchange.reuse = Reuse::Close;
-        }
+        let exchange = self.with_last_word(exchange, answer.close);
         let body = answer.body.bytes();
         let framing = if http1::body_allowed(answer.status) {
             ResponseFraming::Length(body.len() as u64)
@@ -72,6 +69,16 @@ impl<A: Application> Connection<A> {
         exchange.reuse
     }
 
+    /// Settles whether the connection goes on, which it has to say in the head.
+    fn with_last_word(&mut self, mut exchange: Exchange, close: bool) -> Exchange {
+        if exchange.reuse == Reuse::Keep && (close || self.shard.is_draining()) {
+            exchange.reuse = Reuse::Close;
+            // The peer may have sent more, because it could not know.
+            self.peer_sends_more = true;
+        }
+        exchange
+    }
+
     /// Counts and logs an answer.
     pub(crate) fn answered(&mut self, exchange: Exchange, at: HeadAt, status: u16, body: Option<u64>) {
         self.unsent_answers += 1;
@@ -82,12 +89,9 @@ impl<A: Application> Connection<A> {
     /// Writes an answer of any kind whose head has been saved.
     pub(crate) async fn write_answer(&mut self, answer: Answer, exchange: Exchange) -> Result<Reuse, Stop> {
         let Answer { status, fields, close, body } = answer;
+        let exchange = self.with_last_word(exchange, close);
         match body {
             AnswerBody::Stream(receiver, length) => {
-                let mut exchange = exchange;
-                if close {
-                    exchange.reuse = Reuse::Close;
-                }
                 Box::pin(self.stream_answer(status, &fields, receiver, length, exchange)).await
             }
             AnswerBody::File(file) => {
@@ -130,6 +134,9 @@ impl<A: Application> Connection<A> {
                 Received::Aborted => {
                     // The peer must see that the answer is not whole: it ends without its end.
                     self.flush().await?;
+                    if framing == ResponseFraming::UntilClose {
+                        self.stream.reset_on_close();
+                    }
                     return Err(Stop::Gone);
                 }
                 Received::Finished => break,
@@ -194,6 +201,9 @@ impl<A: Application> Connection<A> {
             }
             match self.poll_peer(cx, None) {
                 Poll::Pending => Poll::Pending,
+                // Most peers have gone then. One that only closed its half still gets all of
+                // an answer that nobody would stop; if it has gone, a write will fail.
+                Poll::Ready(Ok(())) if !receiver.is_watched() => Poll::Pending,
                 Poll::Ready(Ok(())) => Poll::Ready(Err(Stop::Gone)),
                 Poll::Ready(Err(stop)) => Poll::Ready(Err(stop)),
             }

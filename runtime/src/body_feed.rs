@@ -8,6 +8,9 @@ use std::task::Waker;
 /// How much of a body may wait unread before the socket is left alone, in bytes.
 pub(crate) const FEED_BYTES_MAX: usize = 256 * 1024;
 
+/// Pieces that wait are joined until they are this long, in bytes.
+const PIECE_BYTES_MAX: usize = 16 * 1024;
+
 /// What a reader finds.
 #[derive(Debug, PartialEq, Eq)]
 pub enum FeedTake {
@@ -99,7 +102,13 @@ impl BodyFeed {
     pub(crate) fn push(&self, chunk: &[u8]) {
         let mut inner = self.inner.borrow_mut();
         inner.bytes += chunk.len();
-        inner.chunks.push_back(chunk.to_vec());
+        match inner.chunks.back_mut() {
+            // A peer that sends single bytes must not make us keep a buffer for each.
+            Some(last) if last.len() + chunk.len() <= PIECE_BYTES_MAX => {
+                last.extend_from_slice(chunk);
+            }
+            _ => inner.chunks.push_back(chunk.to_vec()),
+        }
         Self::tell_reader(inner);
     }
 

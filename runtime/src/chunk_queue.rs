@@ -69,14 +69,30 @@ impl ChunkSender {
         self.inner.borrow().gone
     }
 
-    /// Calls `sender` once, when there is room again or the peer is gone.
+    /// Calls `sender` once, when there is room again or the peer is gone; now, if it has gone.
     pub fn notify(&self, sender: Box<dyn FnOnce()>) {
-        self.inner.borrow_mut().sender = Some(sender);
+        let mut inner = self.inner.borrow_mut();
+        if inner.gone {
+            drop(inner);
+            sender();
+            return;
+        }
+        let replaced = inner.sender.replace(sender);
+        drop(inner);
+        drop(replaced);
     }
 
-    /// Calls `gone` once if the peer goes before the answer has ended.
+    /// Calls `gone` once if the peer goes before the answer has ended; now, if it has gone.
     pub fn on_gone(&self, gone: Box<dyn FnOnce()>) {
-        self.inner.borrow_mut().on_gone = Some(gone);
+        let mut inner = self.inner.borrow_mut();
+        if inner.gone {
+            drop(inner);
+            gone();
+            return;
+        }
+        let replaced = inner.on_gone.replace(gone);
+        drop(inner);
+        drop(replaced);
     }
 
     /// Ends the answer as it should end.
@@ -91,9 +107,10 @@ impl Drop for ChunkSender {
         if inner.end == End::Open {
             inner.end = End::Aborted;
         }
-        inner.sender = None;
-        inner.on_gone = None;
+        // What they hold may reach for this queue while it is dropped.
+        let forgotten = [inner.sender.take(), inner.on_gone.take()];
         wake_receiver(inner);
+        drop(forgotten);
     }
 }
 
@@ -112,6 +129,11 @@ pub(crate) enum Received {
 }
 
 impl ChunkReceiver {
+    /// True when somebody wants to know of the peer's going, and will stop sending then.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.inner.borrow().on_gone.is_some()
+    }
+
     pub(crate) fn poll_receive(&self, cx: &mut Context<'_>) -> Poll<Received> {
         let mut inner = self.inner.borrow_mut();
         if let Some(chunk) = inner.chunks.pop_front() {

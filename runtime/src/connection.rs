@@ -3,19 +3,24 @@
 use crate::application::Application;
 use crate::deadlines::{Cut, Entry, Phase};
 use crate::metrics::Metrics;
+use crate::reactor;
 use crate::shard::Shared;
 use crate::stream::{Peer, Stream};
 use crate::workspace::Workspace;
 use protocols::Parsed;
-use protocols::http1::{self, Reuse};
+use protocols::http1::{self, HeadLimits, Reuse};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-/// How long a closing connection waits for the peer to stop sending, in milliseconds.
+/// How long a closing connection waits for the peer's next byte or its end, in milliseconds.
 const LINGER_MS: u64 = 2_000;
+/// How long a connection may take to close in all, in milliseconds.
+const LINGER_MAX_MS: u64 = 10_000;
 /// How much a closing connection receives and forgets, in bytes.
-const LINGER_BYTES_MAX: usize = 1024 * 1024;
+const LINGER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How often a growing head is looked at whatever has come of it.
+const HEAD_LOOKS_MAX: usize = 64;
 /// Most bytes of later requests that are received while one is being answered.
 pub(crate) const READ_AHEAD_BYTES_MAX: usize = 64 * 1024;
 /// Answers that wait for one write are sent once they are this long, in bytes.
@@ -55,13 +60,24 @@ pub(crate) struct Connection<A: Application> {
     /// Requests answered since the last write.
     pub(crate) unsent_answers: usize,
     /// True once a request was answered: from then on waiting is idling.
-    pub(crate) seasoned: bool,
+    seasoned: bool,
+    /// True when the connection closes although the peer could not know that it would.
+    pub(crate) peer_sends_more: bool,
 }
 
 impl<A: Application> Connection<A> {
     pub(crate) fn new(stream: Stream, peer: Peer, shard: Rc<Shared<A>>, entry: Rc<Entry>) -> Self {
-        let (sent, unsent_answers, seasoned) = (0, 0, false);
-        Self { stream, shard, entry, peer, work: None, sent, unsent_answers, seasoned }
+        Self {
+            stream,
+            shard,
+            entry,
+            peer,
+            work: None,
+            sent: 0,
+            unsent_answers: 0,
+            seasoned: false,
+            peer_sends_more: false,
+        }
     }
 
     /// Serves requests in order until either side ends the connection.
@@ -75,6 +91,7 @@ impl<A: Application> Connection<A> {
                 Ok(Reuse::Keep) => self.seasoned = true,
                 Ok(Reuse::Close) => {
                     let unread = self.work.as_ref().is_some_and(|work| !work.input.is_empty());
+                    let unread = unread || self.peer_sends_more;
                     if self.flush().await.is_ok() && unread {
                         Box::pin(self.linger()).await;
                     }
@@ -94,40 +111,46 @@ impl<A: Application> Connection<A> {
 
     /// Receives until a request head is complete; its length in bytes.
     async fn receive_head(&mut self) -> Result<usize, Stop> {
+        let (mut looks, mut seen, mut timed) = (0, 0, false);
         loop {
             if let Some(work) = self.work.as_mut()
                 && !work.input.is_empty()
             {
                 let limits = &self.shard.head_limits;
-                let parsed = http1::parse_request_head(work.input.bytes(), limits, &mut work.head)?;
-                if let Parsed::Complete { used, .. } = parsed {
-                    return Ok(used);
+                let bytes = work.input.bytes();
+                // Each look starts at the front: a peer that sends single bytes gets only so many.
+                if looks < HEAD_LOOKS_MAX || may_end(bytes, seen, limits) {
+                    looks += 1;
+                    let parsed = http1::parse_request_head(bytes, limits, &mut work.head)?;
+                    if let Parsed::Complete { used, .. } = parsed {
+                        return Ok(used);
+                    }
                 }
+                seen = work.input.len();
             }
             self.flush().await?;
-            let begun = self.work.as_ref().is_some_and(|work| !work.input.is_empty());
-            self.wait_for_head(begun);
+            let begun = seen > 0;
+            if !timed {
+                self.wait_for_head(begun);
+                timed = begun;
+            }
             if self.receive().await? == 0 {
                 return Err(if begun { Stop::Refuse(400) } else { Stop::Gone });
             }
+            reactor::yield_if_late().await;
         }
     }
 
-    /// The whole head has one deadline, counted from its first byte (or from the connection's
-    /// first moment), so that a byte now and then does not extend it.
+    /// The whole head has one deadline, counted from its first byte, so that a byte now and then
+    /// does not extend it.
     fn wait_for_head(&self, begun: bool) {
         let times = &self.shard.times;
-        let phase = self.entry.phase();
-        if begun || !self.seasoned {
-            if phase != Phase::Head {
-                self.shard.wait_for(&self.entry, Phase::Head, Some(times.header_ms));
-            }
-        } else {
-            self.shard.wait_for(&self.entry, Phase::Idle, Some(times.keep_alive_ms));
-            if self.shard.is_draining() {
-                self.shard.wait_for(&self.entry, Phase::Idle, Some(0));
-            }
-        }
+        let (phase, limit_ms) = match (begun, self.seasoned) {
+            (true, _) => (Phase::Head, times.header_ms),
+            (false, false) => (Phase::Idle, times.header_ms),
+            (false, true) => (Phase::Idle, times.keep_alive_ms),
+        };
+        self.shard.wait_for(&self.entry, phase, Some(limit_ms));
     }
 
     /// Receives once; 0 is the peer's end.
@@ -136,11 +159,15 @@ impl<A: Application> Connection<A> {
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Stop>> {
-        if let Some(stop) = self.cut() {
-            return Poll::Ready(Err(stop));
-        }
+        // What came at the last moment is answered all the same, so the cut is looked at last.
         let received = self.poll_input(cx);
         if received.is_pending() {
+            if let Some(stop) = self.cut() {
+                let late = self.entry.phase() == Phase::Idle && self.stream.has_bytes();
+                if !late {
+                    return Poll::Ready(Err(stop));
+                }
+            }
             self.entry.register(cx.waker());
         }
         received.map_err(Stop::from)
@@ -154,7 +181,7 @@ impl<A: Application> Connection<A> {
             work.input.received(count);
         }
         if polled.is_pending() && work.input.is_empty() && work.output.is_empty() {
-            if matches!(self.entry.phase(), Phase::Idle | Phase::Head) {
+            if matches!(self.entry.phase(), Phase::Idle | Phase::Linger) {
                 self.shard.pool.give_back(work);
                 return polled;
             }
@@ -182,11 +209,10 @@ impl<A: Application> Connection<A> {
         if self.work.as_ref().is_none_or(|work| work.output.is_empty()) {
             return Ok(());
         }
-        let phase = self.entry.phase();
         let flushed = poll_fn(|cx| self.poll_flush(cx)).await;
         if self.entry.phase() == Phase::Send {
-            // The phase that was interrupted starts afresh: the peer was busy taking bytes.
-            self.shard.wait_for(&self.entry, phase, None);
+            // Whoever waits next says for what: that wait starts afresh.
+            self.shard.wait_for(&self.entry, Phase::Handler, None);
         }
         flushed
     }
@@ -207,8 +233,7 @@ impl<A: Application> Connection<A> {
                     if self.entry.phase() != Phase::Send {
                         let limit = Some(self.shard.times.send_ms);
                         self.shard.wait_for(&self.entry, Phase::Send, limit);
-                    }
-                    if self.entry.cut().is_some() {
+                    } else if self.entry.cut().is_some() {
                         Metrics::add(&self.shard.metrics.timeouts);
                         return Poll::Ready(Err(Stop::Gone));
                     }
@@ -230,18 +255,29 @@ impl<A: Application> Connection<A> {
     /// closing with unread bytes would reset the connection and could take the answer with it.
     async fn linger(&mut self) {
         self.stream.shutdown_write();
-        self.shard.wait_for(&self.entry, Phase::Linger, Some(LINGER_MS));
+        let ends_ms = self.shard.deadlines.now_ms() + LINGER_MAX_MS;
         let mut forgotten = 0;
         while forgotten < LINGER_BYTES_MAX {
             if let Some(work) = self.work.as_mut() {
                 work.input.consume(usize::MAX);
             }
+            let left_ms = ends_ms.saturating_sub(self.shard.deadlines.now_ms());
+            self.shard.wait_for(&self.entry, Phase::Linger, Some(LINGER_MS.min(left_ms)));
             match self.receive().await {
                 Ok(0) | Err(_) => return,
                 Ok(count) => forgotten += count,
             }
+            reactor::yield_if_late().await;
         }
     }
+}
+
+/// Whether what came behind the first `seen` bytes can have ended a head or broken a bound.
+fn may_end(bytes: &[u8], seen: usize, limits: &HeadLimits) -> bool {
+    let passes = |bound: usize| seen <= bound && bytes.len() > bound;
+    bytes[seen..].contains(&b'\n')
+        || passes(limits.request_line_bytes_max)
+        || passes(limits.head_bytes_max)
 }
 
 impl<A: Application> Drop for Connection<A> {

@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 pub(crate) const SWEEP_EVERY: Duration = Duration::from_millis(250);
 /// The shard's clock runs at most this far between two sweeps: while a handler holds the shard
 /// peers cannot make progress, and must not be blamed for it.
-const SWEEP_STEP_MAX: Duration = Duration::from_millis(1000);
+const SWEEP_STEP_MAX: Duration = Duration::from_millis(500);
+/// How long a connection must have been idle before a drain closes it, in milliseconds: one that
+/// is in use is about to send a request, whose answer can tell it to close.
+pub(crate) const DRAIN_GRACE_MS: u64 = 1_000;
 
 /// What a connection waits for, which decides what its end means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +43,7 @@ pub(crate) enum Cut {
 /// One connection as the sweep sees it.
 pub(crate) struct Entry {
     phase: Cell<Phase>,
+    since_ms: Cell<u64>,
     deadline_ms: Cell<u64>,
     cut: Cell<Option<Cut>>,
     waker: RefCell<Option<Waker>>,
@@ -53,6 +57,9 @@ impl Entry {
     /// Enters a phase that must end within `limit` from `now_ms`.
     pub(crate) fn wait_for(&self, phase: Phase, now_ms: u64, limit: Option<u64>) {
         self.phase.set(phase);
+        // What ended an earlier wait says nothing about this one.
+        self.cut.set(None);
+        self.since_ms.set(now_ms);
         self.deadline_ms.set(limit.map_or(u64::MAX, |limit| now_ms.saturating_add(limit)));
     }
 
@@ -107,11 +114,11 @@ impl Deadlines {
         self.unix_s.get()
     }
 
-
     /// Adds a connection.
     pub(crate) fn enter(&self) -> Rc<Entry> {
         let entry = Rc::new(Entry {
             phase: Cell::new(Phase::Idle),
+            since_ms: Cell::new(self.now_ms.get()),
             deadline_ms: Cell::new(u64::MAX),
             cut: Cell::new(None),
             waker: RefCell::new(None),
@@ -149,10 +156,13 @@ impl Deadlines {
         }
     }
 
-    /// Ends every idle connection.
+    /// Ends every connection that has been idle for a while.
     pub(crate) fn drain_idle(&self) {
-        let idle: Vec<_> =
-            self.entries.borrow().iter().filter(|e| e.phase() == Phase::Idle).cloned().collect();
+        let now_ms = self.now_ms.get();
+        let old = |entry: &Rc<Entry>| {
+            entry.phase() == Phase::Idle && entry.since_ms.get() + DRAIN_GRACE_MS <= now_ms
+        };
+        let idle: Vec<_> = self.entries.borrow().iter().filter(|e| old(e)).cloned().collect();
         for entry in idle {
             entry.end(Cut::Drained);
         }

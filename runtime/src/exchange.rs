@@ -3,8 +3,9 @@
 use crate::access_log::AccessRecord;
 use crate::answer::{Answer, AnswerBody, AnswerReceiver};
 use crate::application::{Application, BodyMode, Reply, Request, RequestBody};
-use crate::connection::{Connection, Stop};
+use crate::connection::{Connection, OUTPUT_BYTES_MAX, Stop};
 use crate::metrics::Metrics;
+use crate::reactor;
 use crate::request_body::{Arrived, BodyPump};
 use crate::router::{Found, Target};
 use crate::workspace::Workspace;
@@ -57,7 +58,7 @@ impl<A: Application> Connection<A> {
         let exchange = Exchange {
             head_only: head.method.of(work.input.bytes()) == b"HEAD",
             minor_version: head.minor_version,
-            reuse: if self.shard.is_draining() { Reuse::Close } else { head.reuse },
+            reuse: head.reuse,
             began: self.shard.access_log.as_ref().map(|_| Instant::now()),
         };
         if head.upgrade == http1::Upgrade::WebSocket {
@@ -87,8 +88,12 @@ impl<A: Application> Connection<A> {
                 if let Some(work) = self.work.as_mut() {
                     work.input.consume(used);
                 }
-                if self.unsent_answers >= self.shard.limits.pipelined_requests_max {
+                let waiting = self.work.as_ref().map_or(0, |work| work.output.len());
+                if self.unsent_answers >= self.shard.limits.pipelined_requests_max
+                    || waiting >= OUTPUT_BYTES_MAX
+                {
                     self.flush().await?;
+                    reactor::yield_if_late().await;
                 }
                 Ok(reuse)
             }
@@ -118,8 +123,12 @@ impl<A: Application> Connection<A> {
         work.save_head(head_bytes, head_bytes);
         let mut pump = BodyPump::new(arrived, expects, mode == Some(BodyMode::Stream));
         if mode.is_none() || (mode == Some(BodyMode::Ignore) && expects) {
-            // Nobody will read this body: answer at once and let it go with the connection.
-            exchange.reuse = Reuse::Close;
+            // Nobody will read this body: answer at once and, unless all of it is here already,
+            // let it go with the connection.
+            if let Some(work) = self.work.as_mut() {
+                pump.advance(&mut work.input, |_| ())?;
+            }
+            self.leave_body(&pump, &mut exchange);
             let reply = self.ask(HeadAt::Saved, |_| RequestBody::Full(&[]));
             return self.answer_and_drop_body(reply, exchange).await;
         }
@@ -141,11 +150,17 @@ impl<A: Application> Connection<A> {
             Reply::Ready(answer) => answer,
             Reply::Later(receiver) => self.wait_answer(receiver, Some(&mut pump)).await?,
         };
-        if !pump.is_done() {
-            // What remains of the body would be taken for the next request.
-            exchange.reuse = Reuse::Close;
-        }
+        pump.stop();
+        self.leave_body(&pump, &mut exchange);
         self.write_answer(answer, exchange).await
+    }
+
+    /// What remains of a body would be taken for the next request: there will be none.
+    fn leave_body(&mut self, pump: &BodyPump, exchange: &mut Exchange) {
+        if !pump.is_done() {
+            exchange.reuse = Reuse::Close;
+            self.peer_sends_more = true;
+        }
     }
 
     /// Decodes what came with the head; true when that was the whole body. What came of a longer
@@ -216,7 +231,8 @@ impl<A: Application> Connection<A> {
                 })
             }
             Found::Route(Target::Static(folder), parameters) => {
-                Reply::Ready(folder.answer(method, parameters.last()))
+                let now_ms = self.shard.deadlines.now_ms();
+                Reply::Ready(folder.answer(method, parameters.last(), now_ms))
             }
             Found::MethodNotAllowed { allow } => {
                 let mut answer = Answer::json(405, r#"{"detail":"Method Not Allowed"}"#);
@@ -299,8 +315,13 @@ fn redirect(work: &Workspace, at: HeadAt, add_slash: bool) -> Answer {
     if add_slash {
         location.push(b'/');
     } else {
+        let sent = location.len();
         while location.len() > 1 && location.last() == Some(&b'/') {
             location.pop();
+        }
+        if location.len() == sent {
+            // Its last slash is an escape, which would lead here again.
+            return Answer::json(404, r#"{"detail":"Not Found"}"#);
         }
     }
     let query = work.head.query.of(bytes);

@@ -4,12 +4,12 @@ use crate::answer::{FileBody, FileSource};
 use crate::application::Application;
 use crate::connection::{Connection, OUTPUT_BYTES_MAX, Stop};
 use crate::exchange::{Exchange, HeadAt};
+use crate::open_file::OpenFile;
 use glommio::io::BufferedFile;
 use protocols::http1::{self, Precondition, RangeOutcome, ResponseFraming, Reuse, Validators};
-use std::fs::{File, Metadata};
 use std::ops::Range;
 use std::os::fd::{FromRawFd, IntoRawFd};
-use std::os::unix::fs::MetadataExt;
+use std::rc::Rc;
 
 /// How much of a file is read at once, in bytes.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -42,24 +42,22 @@ impl<A: Application> Connection<A> {
     ) -> Result<Reuse, Stop> {
         let opened = match body.source {
             FileSource::Open(file) => Ok(file),
-            FileSource::Path(path) => File::open(path),
+            FileSource::Path(path) => OpenFile::open(&path).map(Rc::new),
         };
-        let opened = opened.and_then(|file| file.metadata().map(|metadata| (file, metadata)));
-        let Ok((file, metadata)) = opened else { return self.no_file(exchange) };
-        if !metadata.is_file() {
-            return self.no_file(exchange);
-        }
-        let plan = self.plan(status, fields, &metadata);
-        let framing = if plan.status == 304 {
-            ResponseFraming::None
-        } else {
+        let Ok(opened) = opened else { return self.no_file(exchange) };
+        let plan = self.plan(status, fields, &opened);
+        let has_body = http1::body_allowed(plan.status);
+        let framing = if has_body {
             ResponseFraming::Length(plan.length)
+        } else {
+            ResponseFraming::None
         };
         self.write_head(plan.status, &plan.fields, framing, exchange);
         self.answered(exchange, HeadAt::Saved, plan.status, Some(plan.length));
-        if exchange.head_only || plan.parts.is_empty() {
+        if exchange.head_only || !has_body || plan.parts.is_empty() {
             return Ok(exchange.reuse);
         }
+        let Ok(file) = opened.file.try_clone() else { return Err(Stop::Gone) };
         // SAFETY: the descriptor is owned and is given up here; the file closes it.
         let file = unsafe { BufferedFile::from_raw_fd(file.into_raw_fd()) };
         let sent = self.send_parts(&file, plan.parts).await;
@@ -102,17 +100,10 @@ impl<A: Application> Connection<A> {
     }
 
     /// Decides what of the file the request is for (RFC 9110 sections 13 and 14).
-    fn plan(&self, status: u16, mut fields: Vec<u8>, metadata: &Metadata) -> Plan {
-        let size = metadata.len();
-        let modified_s = u64::try_from(metadata.mtime()).unwrap_or(0);
-        let modified_ns = u128::from(modified_s) * 1_000_000_000
-            + u128::try_from(metadata.mtime_nsec()).unwrap_or(0);
-        let mut etag = Vec::new();
-        http1::etag_for(size, modified_ns, &mut etag);
-        let validators = Validators { etag: &etag, last_modified_s: modified_s };
-        put(&mut fields, "etag", &etag);
-        put(&mut fields, "last-modified", http1::http_date(modified_s).as_bytes());
-        put(&mut fields, "accept-ranges", b"bytes");
+    fn plan(&self, status: u16, mut fields: Vec<u8>, file: &OpenFile) -> Plan {
+        let size = file.size;
+        let validators = Validators { etag: &file.etag, last_modified_s: file.modified_s };
+        fields.extend_from_slice(&file.fields);
         let whole = |fields| {
             let parts = vec![Part { before: Vec::new(), range: 0..size }];
             Plan { status, fields, length: size, parts }

@@ -101,6 +101,11 @@ pub async fn yield_now() {
     glommio::executor().yield_task_queue_now().await;
 }
 
+/// Lets others run if this task has run for long. Costs nothing when it has not.
+pub(crate) async fn yield_if_late() {
+    glommio::yield_if_needed().await;
+}
+
 /// A reactor on the thread that made it.
 pub struct Reactor {
     executor: LocalExecutor,
@@ -135,13 +140,8 @@ impl Reactor {
     pub fn turn(&self, timeout: Option<Duration>) -> Turn {
         let _running = RunningGuard::enter();
         self.executor.run(async {
-            LOCAL.with(|local| {
-                for waker in local.deferred.borrow_mut().drain(..) {
-                    waker.wake();
-                }
-            });
-            let commands = LOCAL.with(|local| local.commands.take());
-            for command in commands {
+            LOCAL.with(|local| local.deferred.take()).into_iter().for_each(Waker::wake);
+            for command in LOCAL.with(|local| local.commands.take()) {
                 command();
             }
             match timeout {

@@ -5,6 +5,7 @@ use crate::application::Application;
 use crate::body_feed::BodyFeed;
 use crate::connection::{Connection, READ_AHEAD_BYTES_MAX, Stop};
 use crate::deadlines::Phase;
+use crate::reactor;
 use crate::workspace::{ReceiveBuffer, Workspace};
 use protocols::http1::{self, BodyDecoder, BodyFraming, BodyPiece};
 use std::future::poll_fn;
@@ -31,7 +32,7 @@ impl Arrived {
             BodyFraming::None => Ok(Self::Whole { body: 0..0, used: head_bytes }),
             BodyFraming::Length(length) => {
                 let length = usize::try_from(length).map_err(|_| Stop::Refuse(413))?;
-                let used = head_bytes + length;
+                let used = head_bytes.saturating_add(length);
                 if work.input.len() >= used {
                     return Ok(Self::Whole { body: head_bytes..used, used });
                 }
@@ -59,6 +60,13 @@ impl BodyPump {
         Self { decoder, expects, feed: streamed.then(BodyFeed::new) }
     }
 
+    /// Ends what is still arriving: nobody will bring it.
+    pub(crate) fn stop(&self) {
+        if let Some(feed) = &self.feed {
+            feed.fail();
+        }
+    }
+
     /// True when the whole body has been received.
     pub(crate) fn is_done(&self) -> bool {
         self.decoder.as_ref().is_none_or(BodyDecoder::is_done)
@@ -78,6 +86,8 @@ impl BodyPump {
         while let Some(decoder) = self.decoder.as_mut().filter(|decoder| !decoder.is_done()) {
             match decoder.decode(input.bytes())? {
                 BodyPiece::Data { data, used } => {
+                    // It comes without having been invited (RFC 9110 section 10.1.1).
+                    self.expects = false;
                     piece(&input.bytes()[data]);
                     input.consume(used);
                 }
@@ -117,6 +127,7 @@ impl<A: Application> Connection<A> {
                 return Ok(());
             }
             self.flush().await?;
+            reactor::yield_if_late().await;
             self.shard.wait_for(&self.entry, Phase::Body, Some(self.shard.times.body_ms));
             if self.receive().await? == 0 {
                 return Err(Stop::Refuse(400));
@@ -167,8 +178,8 @@ impl<A: Application> Connection<A> {
             }
         })
         .await;
-        if let Some(feed) = pump.as_ref().and_then(|pump| pump.feed.as_ref()) {
-            feed.fail();
+        if let Some(pump) = pump {
+            pump.stop();
         }
         self.shard.wait_for(&self.entry, Phase::Handler, None);
         outcome
@@ -181,9 +192,6 @@ impl<A: Application> Connection<A> {
         mut pump: Option<&mut BodyPump>,
     ) -> Poll<Result<(), Stop>> {
         loop {
-            if let Some(stop) = self.cut() {
-                return Poll::Ready(Err(stop));
-            }
             self.entry.register(cx.waker());
             let hungry = match pump.as_deref_mut() {
                 Some(pump) => self.poll_body(cx, pump)?,
@@ -192,17 +200,19 @@ impl<A: Application> Connection<A> {
             let ahead = self.work.as_ref().map_or(0, |work| work.input.len());
             let body_pending = pump.as_deref().is_some_and(|pump| !pump.is_done());
             if !hungry && (body_pending || ahead >= READ_AHEAD_BYTES_MAX) {
-                return Poll::Pending;
+                return self.cut().map_or(Poll::Pending, |stop| Poll::Ready(Err(stop)));
             }
             match self.poll_input(cx) {
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    return self.cut().map_or(Poll::Pending, |stop| Poll::Ready(Err(stop)));
+                }
                 Poll::Ready(Ok(0)) => {
                     if body_pending {
                         return Poll::Ready(Err(Stop::Gone));
                     }
                     return Poll::Ready(Ok(()));
                 }
-                Poll::Ready(Ok(_)) if hungry => {
+                Poll::Ready(Ok(_)) if hungry && self.entry.phase() != Phase::Send => {
                     self.shard.wait_for(&self.entry, Phase::Body, Some(self.shard.times.body_ms));
                 }
                 Poll::Ready(Ok(_)) => {}
@@ -225,17 +235,19 @@ impl<A: Application> Connection<A> {
         if let Some(work) = self.work.as_mut() {
             pump.advance(&mut work.input, |piece| feed.push(piece))?;
         }
-        let _ = self.poll_flush(cx)?;
         if pump.is_done() {
             feed.complete();
-            self.shard.wait_for(&self.entry, Phase::Handler, None);
-            return Ok(false);
         }
-        if !pump.is_hungry() {
+        let hungry = pump.is_hungry();
+        if self.poll_flush(cx)?.is_pending() {
+            // The peer must take the invitation first; that has its own deadline.
+            return Ok(hungry);
+        }
+        if !hungry || pump.expects {
             self.shard.wait_for(&self.entry, Phase::Handler, None);
-        } else if self.entry.phase() == Phase::Handler && !pump.expects {
+        } else if self.entry.phase() != Phase::Body {
             self.shard.wait_for(&self.entry, Phase::Body, Some(self.shard.times.body_ms));
         }
-        Ok(pump.is_hungry())
+        Ok(hungry)
     }
 }

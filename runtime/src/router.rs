@@ -1,8 +1,8 @@
 //! Method and path to a route and its parameters; misses never reach the application.
 
 use crate::error::Error;
+use crate::route_pattern::{Converter, Pattern};
 use crate::static_files::StaticFolder;
-use matchit::Params;
 use std::rc::Rc;
 
 /// Which route: the index under which the application knows it.
@@ -17,47 +17,64 @@ pub enum Target {
     Static(Rc<StaticFolder>),
 }
 
-/// The methods of one path pattern.
+/// One route as it was added.
+struct Route {
+    pattern: Pattern,
+    methods: Vec<Box<[u8]>>,
+    target: Target,
+}
+
+impl Route {
+    fn has(&self, method: &[u8]) -> bool {
+        self.methods.iter().any(|known| **known == *method)
+    }
+}
+
+/// A route that may answer the paths of a node.
+struct Candidate {
+    route: usize,
+    /// Its shape is the node's own, so the tree has found its parameters already.
+    same_shape: bool,
+}
+
+/// One shape of path: the routes that may answer it, in the order in which they were added.
 struct Node {
-    methods: Vec<(Box<[u8]>, Target)>,
-    /// The value of `allow`, the automatic methods included.
+    candidates: Vec<Candidate>,
+    /// The value of `allow` where every candidate matches, which is the rule.
     allow: String,
 }
 
-impl Node {
-    fn find(&self, method: &[u8]) -> Option<&Target> {
-        self.methods.iter().find(|(known, _)| **known == *method).map(|(_, target)| target)
-    }
-
-    fn describe(&mut self) {
-        let names = self.methods.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned());
-        let mut names: Vec<String> = names.collect();
-        if self.find(b"GET").is_some() && self.find(b"HEAD").is_none() {
-            names.push("HEAD".into());
-        }
-        if self.find(b"OPTIONS").is_none() {
-            names.push("OPTIONS".into());
-        }
-        names.sort_unstable();
-        self.allow = names.join(", ");
-    }
-}
+/// Most parameters that are kept without an allocation.
+const FEW: usize = 4;
 
 /// The parameters of a matched path, in the order of the pattern, percent-decoded.
-#[derive(Clone)]
+#[derive(Clone, Debug, Default)]
 pub struct PathParameters<'a> {
-    params: Params<'a, 'a>,
+    few: [&'a str; FEW],
+    count: usize,
+    more: Vec<&'a str>,
 }
 
 impl<'a> PathParameters<'a> {
+    pub(crate) fn push(&mut self, value: &'a str) {
+        match self.few.get_mut(self.count) {
+            Some(slot) => *slot = value,
+            None => self.more.push(value),
+        }
+        self.count += 1;
+    }
+
     /// The parameter at `index`; a catch-all that matched nothing is empty.
-    pub fn get(&self, index: usize) -> &str {
-        self.params.iter().nth(index).map_or("", |(_, value)| value)
+    pub fn get(&self, index: usize) -> &'a str {
+        if index < FEW {
+            return self.few[index];
+        }
+        self.more.get(index - FEW).copied().unwrap_or("")
     }
 
     /// The last parameter; empty when there is none.
-    pub fn last(&self) -> &str {
-        self.params.iter().last().map_or("", |(_, value)| value)
+    pub fn last(&self) -> &'a str {
+        self.count.checked_sub(1).map_or("", |index| self.get(index))
     }
 }
 
@@ -87,36 +104,26 @@ pub enum Found<'a> {
 /// Collects routes.
 #[derive(Default)]
 pub struct RouterBuilder {
-    patterns: Vec<(String, Node)>,
+    routes: Vec<Route>,
     redirect_slashes: bool,
 }
 
 impl RouterBuilder {
     /// Starts with no routes. With `redirect_slashes` a missing or needless last slash redirects.
     pub fn new(redirect_slashes: bool) -> Self {
-        Self { patterns: Vec::new(), redirect_slashes }
+        Self { routes: Vec::new(), redirect_slashes }
     }
 
     /// Adds a route: `{name}` matches one segment, a last `{*name}` the rest.
     ///
-    /// Patterns that differ only in parameter names are one pattern; the first route of a method
-    /// wins.
-    pub fn add(&mut self, path: &str, methods: &[&str], target: &Target) {
-        let pattern = canonical(path);
-        let index = match self.patterns.iter().position(|(known, _)| *known == pattern) {
-            Some(index) => index,
-            None => {
-                self.patterns.push((pattern, Node { methods: Vec::new(), allow: String::new() }));
-                self.patterns.len() - 1
-            }
-        };
-        let node = &mut self.patterns[index].1;
-        for method in methods {
-            if node.find(method.as_bytes()).is_none() {
-                node.methods.push((method.as_bytes().into(), target.clone()));
-            }
-        }
-        node.describe();
+    /// Of several routes that match a path and a method, the one that was added first answers.
+    /// `converters` say what the parameters must look like, in their order.
+    pub fn add(&mut self, path: &str, converters: &[Converter], methods: &[&str], target: &Target) {
+        self.routes.push(Route {
+            pattern: Pattern::new(path, converters),
+            methods: methods.iter().map(|method| method.as_bytes().into()).collect(),
+            target: target.clone(),
+        });
     }
 
     /// Builds the router.
@@ -125,56 +132,65 @@ impl RouterBuilder {
     /// [`Error::Route`] for a malformed pattern or two that cannot be told apart.
     pub fn build(self) -> Result<Router, Error> {
         let mut tree = matchit::Router::new();
-        let mut nodes = Vec::new();
+        let mut nodes: Vec<Node> = Vec::new();
+        let mut shapes: Vec<&str> = Vec::new();
         let mut open_ends = Vec::new();
-        for (pattern, node) in self.patterns {
-            let problem = |e: matchit::InsertError| Error::Route {
-                path: pattern.clone(),
-                problem: e.to_string(),
-            };
-            tree.insert(pattern.as_str(), nodes.len()).map_err(problem)?;
-            if let Some(prefix) = pattern.strip_suffix("{*rest}") {
-                open_ends.push((prefix.to_owned(), nodes.len()));
+        for route in &self.routes {
+            let shape = route.pattern.shape();
+            if shapes.contains(&shape) {
+                continue;
             }
-            nodes.push(node);
+            let problem = |error: matchit::InsertError| Error::Route {
+                path: route.pattern.path().to_owned(),
+                problem: error.to_string(),
+            };
+            tree.insert(shape, nodes.len()).map_err(problem)?;
+            if let Some(prefix) = route.pattern.before_rest() {
+                open_ends.push((prefix, nodes.len()));
+            }
+            nodes.push(node_of(&route.pattern, &self.routes));
+            shapes.push(shape);
         }
         for (prefix, index) in open_ends {
-            // A catch-all also matches nothing, unless that very path is a route of its own.
+            // A catch-all also matches nothing, unless that very path has a shape of its own.
             let _ = tree.insert(prefix, index);
         }
-        Ok(Router { tree, nodes, redirect_slashes: self.redirect_slashes })
+        Ok(Router { tree, nodes, routes: self.routes, redirect_slashes: self.redirect_slashes })
     }
 }
 
-/// Replaces parameter names by their positions, so that only shapes are compared.
-fn canonical(path: &str) -> String {
-    let mut out = String::new();
-    let mut count = 0;
-    let mut rest = path;
-    while let Some(open) = rest.find('{') {
-        if rest[open..].starts_with("{{") {
-            out.push_str(&rest[..open + 2]);
-            rest = &rest[open + 2..];
-            continue;
-        }
-        let Some(close) = rest[open..].find('}').map(|at| open + at) else { break };
-        out.push_str(&rest[..open]);
-        if rest[open..].starts_with("{*") {
-            out.push_str("{*rest}");
-        } else {
-            out.push_str(&format!("{{p{count}}}"));
-        }
-        count += 1;
-        rest = &rest[close + 1..];
+/// Which routes may answer paths of this shape.
+fn node_of(pattern: &Pattern, routes: &[Route]) -> Node {
+    let overlapping = routes.iter().enumerate().filter(|(_, r)| r.pattern.overlaps(pattern));
+    let candidates: Vec<Candidate> = overlapping
+        .map(|(route, other)| Candidate {
+            route,
+            same_shape: other.pattern.shape() == pattern.shape(),
+        })
+        .collect();
+    let allow = allow(candidates.iter().map(|candidate| &routes[candidate.route]));
+    Node { candidates, allow }
+}
+
+/// The methods of some routes with those that are answered without a handler.
+fn allow<'r>(routes: impl Iterator<Item = &'r Route>) -> String {
+    let methods = routes.flat_map(|route| &route.methods);
+    let mut names: Vec<String> =
+        methods.map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+    if names.iter().any(|name| name == "GET") {
+        names.push("HEAD".into());
     }
-    out.push_str(rest);
-    out
+    names.push("OPTIONS".into());
+    names.sort_unstable();
+    names.dedup();
+    names.join(", ")
 }
 
 /// The routes of an application, ready to be searched.
 pub struct Router {
     tree: matchit::Router<usize>,
     nodes: Vec<Node>,
+    routes: Vec<Route>,
     redirect_slashes: bool,
 }
 
@@ -183,10 +199,20 @@ impl Router {
     pub fn find<'a>(&'a self, method: &[u8], path: &'a str) -> Found<'a> {
         let Ok(matched) = self.tree.at(path) else { return self.miss(path) };
         let node = &self.nodes[*matched.value];
-        let parameters = PathParameters { params: matched.params };
-        let automatic = |name: &[u8]| (method == name).then(|| node.find(b"GET")).flatten();
-        if let Some(target) = node.find(method).or_else(|| automatic(b"HEAD")) {
-            return Found::Route(target, parameters);
+        if let Some(found) = self.search(node, method, path, &matched.params) {
+            return found;
+        }
+        // HEAD is answered as GET, whose body the connection leaves out.
+        if method == b"HEAD"
+            && let Some(found) = self.search(node, b"GET", path, &matched.params)
+        {
+            return found;
+        }
+        let matches = |candidate: &Candidate| {
+            self.parameters(candidate, path, &matched.params).is_some()
+        };
+        if !node.candidates.iter().any(matches) {
+            return self.miss(path);
         }
         if method == b"OPTIONS" {
             return Found::Options { allow: &node.allow };
@@ -194,9 +220,52 @@ impl Router {
         Found::MethodNotAllowed { allow: &node.allow }
     }
 
+    /// The first of a node's routes that matches path and method.
+    fn search<'a>(
+        &'a self,
+        node: &'a Node,
+        method: &[u8],
+        path: &'a str,
+        params: &matchit::Params<'_, 'a>,
+    ) -> Option<Found<'a>> {
+        node.candidates.iter().find_map(|candidate| {
+            let route = &self.routes[candidate.route];
+            if !route.has(method) {
+                return None;
+            }
+            let parameters = self.parameters(candidate, path, params)?;
+            Some(Found::Route(&route.target, parameters))
+        })
+    }
+
+    /// The parameters of a path for one candidate; `None` when it does not match.
+    fn parameters<'a>(
+        &'a self,
+        candidate: &Candidate,
+        path: &'a str,
+        params: &matchit::Params<'_, 'a>,
+    ) -> Option<PathParameters<'a>> {
+        let pattern = &self.routes[candidate.route].pattern;
+        if !candidate.same_shape {
+            return pattern.matches(path);
+        }
+        let mut parameters = PathParameters::default();
+        // The tree knows a catch-all that matched nothing by the path before it.
+        let mut lacks_rest = pattern.before_rest().is_some();
+        for (name, value) in params.iter() {
+            lacks_rest &= name != "rest";
+            parameters.push(value);
+        }
+        if lacks_rest {
+            parameters.push("");
+        }
+        pattern.accepts(&parameters).then_some(parameters)
+    }
+
     fn miss(&self, path: &str) -> Found<'_> {
-        // A target that starts with two slashes would redirect to another host.
-        if !self.redirect_slashes || path == "/" || path.starts_with("//") {
+        // Two slashes in front would redirect to another host; browsers read `\` as one.
+        let names_host = path.starts_with("//") || path.starts_with("/\\");
+        if !self.redirect_slashes || path == "/" || names_host {
             return Found::NotFound;
         }
         let add_slash = !path.ends_with('/');

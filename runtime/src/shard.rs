@@ -61,7 +61,8 @@ pub(crate) struct Shared<A> {
     pub(crate) date: RefCell<DateLine>,
     draining: Cell<bool>,
     sweeping: Cell<bool>,
-    drained: RefCell<Option<Waker>>,
+    /// Wakes whoever waits for the last connection to close.
+    drained: RefCell<Vec<Waker>>,
     /// Wakes the tasks that accept, when they are to stop.
     acceptors: RefCell<Vec<Waker>>,
 }
@@ -76,10 +77,8 @@ impl<A> Shared<A> {
     }
 
     pub(crate) fn connection_closed(&self) {
-        if self.metrics.connections_open.get() == 0
-            && let Some(waker) = self.drained.borrow_mut().take()
-        {
-            reactor::wake(waker);
+        if self.metrics.connections_open.get() == 0 {
+            self.drained.take().into_iter().for_each(reactor::wake);
         }
     }
 }
@@ -124,7 +123,7 @@ impl<A: Application> Shard<A> {
             date: RefCell::new(DateLine::new()),
             draining: Cell::new(false),
             sweeping: Cell::new(false),
-            drained: RefCell::new(None),
+            drained: RefCell::default(),
             acceptors: RefCell::default(),
         };
         Self { shared: Rc::new(shared) }
@@ -141,16 +140,18 @@ impl<A: Application> Shard<A> {
                         if shared.is_draining() {
                             return Poll::Ready(());
                         }
-                        shared.acceptors.borrow_mut().push(cx.waker().clone());
+                        register(&shared.acceptors, cx.waker());
                         Poll::Pending
                     });
                     let ready = async {
-                        let _ = listener.readable().await;
+                        if listener.readable().await.is_err() {
+                            // No descriptor is left to wait with.
+                            reactor::sleep(ACCEPT_PAUSE).await;
+                        }
                     };
                     ready.or(stopped).await;
-                    shared.acceptors.borrow_mut().clear();
                 }
-                Err(_) => glommio::timer::sleep(ACCEPT_PAUSE).await,
+                Err(_) => reactor::sleep(ACCEPT_PAUSE).await,
             }
         }
     }
@@ -175,8 +176,7 @@ impl<A: Application> Shard<A> {
         let open = &shared.metrics.connections_open;
         if open.get() as usize >= shared.limits.connections_max {
             Metrics::add(&shared.metrics.connections_refused);
-            // Best effort: a peer that cannot take these few bytes at once gets none.
-            let _ = nix::unistd::write(&socket, REFUSAL);
+            turn_away(&socket);
             return;
         }
         Metrics::add(&shared.metrics.connections_accepted);
@@ -201,9 +201,7 @@ impl<A: Application> Shard<A> {
     /// the last.
     pub fn start_drain(&self) {
         self.shared.draining.set(true);
-        for waker in self.shared.acceptors.borrow_mut().drain(..) {
-            reactor::wake(waker);
-        }
+        self.shared.acceptors.take().into_iter().for_each(reactor::wake);
         self.shared.deadlines.drain_idle();
     }
 
@@ -213,7 +211,7 @@ impl<A: Application> Shard<A> {
             if self.shared.metrics.connections_open.get() == 0 {
                 return Poll::Ready(());
             }
-            self.shared.drained.replace(Some(cx.waker().clone()));
+            register(&self.shared.drained, cx.waker());
             Poll::Pending
         })
         .await;
@@ -230,10 +228,26 @@ impl<A: Application> Shard<A> {
     }
 }
 
+/// Adds a task to those that are to be woken, once.
+fn register(wakers: &RefCell<Vec<Waker>>, waker: &Waker) {
+    let mut wakers = wakers.borrow_mut();
+    if !wakers.iter().any(|known| known.will_wake(waker)) {
+        wakers.push(waker.clone());
+    }
+}
+
+/// Refuses a connection at no more cost than a few calls: best effort, for there are too many.
+fn turn_away(socket: &OwnedFd) {
+    let _ = nix::unistd::write(socket, REFUSAL);
+    // A request left unread would turn the close into a reset, which can overtake the refusal.
+    let mut request = [0; 4 * 1024];
+    let _ = nix::unistd::read(socket, &mut request);
+}
+
 /// Sweeps deadlines while anybody is connected, then ends.
 async fn sweep<A: Application>(shared: Rc<Shared<A>>) {
     while shared.metrics.connections_open.get() > 0 {
-        glommio::timer::sleep(SWEEP_EVERY).await;
+        reactor::sleep(SWEEP_EVERY).await;
         shared.deadlines.sweep();
         if shared.is_draining() {
             shared.deadlines.drain_idle();

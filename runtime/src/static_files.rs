@@ -3,10 +3,27 @@
 use crate::answer::{Answer, AnswerBody, FileBody, FileSource};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use crate::open_file::OpenFile;
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::rc::Rc;
+
+/// How long an open file answers before its name is looked up again, in milliseconds.
+const FRESH_MS: u64 = 1_000;
+/// Most files of one folder that are kept open; past it all are let go.
+const OPEN_MAX: usize = 256;
+
+/// A file that was asked for a moment ago.
+struct Recent {
+    file: Rc<OpenFile>,
+    /// The `content-type` line.
+    fields: Rc<[u8]>,
+    looked_up_ms: u64,
+}
 
 /// An open folder and what its files are called.
 pub struct StaticFolder {
@@ -15,6 +32,7 @@ pub struct StaticFolder {
     media_type: Box<dyn Fn(&str) -> String>,
     html: bool,
     follow_symlinks: bool,
+    recent: RefCell<HashMap<String, Recent>>,
 }
 
 impl StaticFolder {
@@ -30,11 +48,13 @@ impl StaticFolder {
         media_type: Box<dyn Fn(&str) -> String>,
     ) -> std::io::Result<Self> {
         let folder = File::open(folder)?.into();
-        Ok(Self { folder, media_type, html, follow_symlinks })
+        let recent = RefCell::default();
+        Ok(Self { folder, media_type, html, follow_symlinks, recent })
     }
 
-    /// Answers for the file at `tail`, a decoded path below the folder.
-    pub(crate) fn answer(&self, method: &[u8], tail: &str) -> Answer {
+    /// Answers for the file at `tail`, a decoded path below the folder. What changes in the
+    /// folder shows after [`FRESH_MS`] at the latest.
+    pub(crate) fn answer(&self, method: &[u8], tail: &str, now_ms: u64) -> Answer {
         if method != b"GET" && method != b"HEAD" {
             return Answer::json(405, r#"{"detail":"Method Not Allowed"}"#);
         }
@@ -43,25 +63,40 @@ impl StaticFolder {
         if tail.split('/').any(leaves) {
             return not_found();
         }
-        match self.open_file(tail) {
-            Some((file, name)) => self.file_answer(file, &name),
-            None => not_found(),
+        if let Some(recent) = self.recent.borrow().get(tail)
+            && now_ms < recent.looked_up_ms + FRESH_MS
+        {
+            return file_answer(recent);
         }
+        let opened = self.open_file(tail);
+        let mut recents = self.recent.borrow_mut();
+        let Some((file, name)) = opened else {
+            recents.remove(tail);
+            return not_found();
+        };
+        let fields = self.fields(&name).into();
+        let recent = Recent { file: Rc::new(file), fields, looked_up_ms: now_ms };
+        let answer = file_answer(&recent);
+        if recents.len() >= OPEN_MAX {
+            recents.clear();
+        }
+        recents.insert(tail.to_owned(), recent);
+        answer
     }
 
-    fn open_file(&self, tail: &str) -> Option<(File, String)> {
+    fn open_file(&self, tail: &str) -> Option<(OpenFile, String)> {
         let tail = if tail.is_empty() { "." } else { tail };
         let file = self.open_below(tail).ok()?;
-        let metadata = file.metadata().ok()?;
-        if metadata.is_file() {
-            return Some((file, tail.to_owned()));
+        let is_folder = file.metadata().ok()?.is_dir();
+        if !is_folder {
+            return Some((OpenFile::new(file).ok()?, tail.to_owned()));
         }
-        if !self.html || !metadata.is_dir() {
+        if !self.html {
             return None;
         }
         let index = format!("{}/index.html", tail.trim_end_matches('/'));
         let file = self.open_below(&index).ok()?;
-        file.metadata().ok()?.is_file().then_some((file, index))
+        Some((OpenFile::new(file).ok()?, index))
     }
 
     fn open_below(&self, tail: &str) -> Result<File, Errno> {
@@ -76,20 +111,22 @@ impl StaticFolder {
         openat2(&self.folder, tail, how).map(File::from)
     }
 
-    fn file_answer(&self, file: File, name: &str) -> Answer {
+    fn fields(&self, name: &str) -> Vec<u8> {
         let media_type = (self.media_type)(name);
         let mut fields = Vec::with_capacity(64);
-        let encoded =
-            protocols::http1::encode_field(b"content-type", media_type.as_bytes(), &mut fields);
-        if encoded.is_err() {
-            fields.clear();
-        }
-        Answer {
-            status: 200,
-            fields: Cow::Owned(fields),
-            close: false,
-            body: AnswerBody::File(FileBody { source: FileSource::Open(file) }),
-        }
+        // A media type that cannot be sent is left out.
+        let _ = protocols::http1::encode_field(b"content-type", media_type.as_bytes(), &mut fields);
+        fields
+    }
+}
+
+fn file_answer(recent: &Recent) -> Answer {
+    let source = FileSource::Open(recent.file.clone());
+    Answer {
+        status: 200,
+        fields: Cow::Owned(recent.fields.to_vec()),
+        close: false,
+        body: AnswerBody::File(FileBody { source }),
     }
 }
 

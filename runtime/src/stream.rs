@@ -45,6 +45,21 @@ impl Stream {
         Pin::new(&mut self.socket).poll_write(cx, bytes)
     }
 
+    /// Whether bytes wait in the socket, whatever the reactor knows of them.
+    pub(crate) fn has_bytes(&self) -> bool {
+        let flags = socket::MsgFlags::MSG_PEEK | socket::MsgFlags::MSG_DONTWAIT;
+        matches!(socket::recv(self.fd, &mut [0], flags), Ok(1))
+    }
+
+    /// Makes the close that follows a reset: the peer must not take what it has for whole.
+    pub(crate) fn reset_on_close(&self) {
+        let now = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+        // SAFETY: the descriptor belongs to `socket`, which lives as long as `self`.
+        let socket = unsafe { BorrowedFd::borrow_raw(self.fd) };
+        // At worst the connection ends as if it were whole.
+        let _ = socket::setsockopt(&socket, sockopt::Linger, &now);
+    }
+
     /// Tells the peer that no more bytes will come (FIN).
     pub(crate) fn shutdown_write(&self) {
         // A peer that is gone already makes this fail, which changes nothing.
@@ -103,7 +118,10 @@ impl Listener {
             let v4 = address.as_sockaddr_in().map(|a| SocketAddr::from((a.ip(), a.port())));
             v4.or_else(|| address.as_sockaddr_in6().map(|a| SocketAddr::from((a.ip(), a.port()))))
         });
-        tcp.map_or(Peer::Unix, Peer::Tcp)
+        tcp.map_or(Peer::Unix, |peer| {
+            // A socket for both families knows IPv4 peers by a mapped address.
+            Peer::Tcp(SocketAddr::new(peer.ip().to_canonical(), peer.port()))
+        })
     }
 }
 

@@ -37,7 +37,7 @@ impl ReceiveBuffer {
 
     /// Forgets `count` bytes from the front.
     pub(crate) fn consume(&mut self, count: usize) {
-        self.start = (self.start + count).min(self.end);
+        self.start = self.start.saturating_add(count).min(self.end);
         if self.is_empty() {
             self.start = 0;
             self.end = 0;
@@ -96,9 +96,11 @@ impl Workspace {
         self.input.start = 0;
         self.input.end = 0;
         self.output.clear();
-        self.body.clear();
-        if self.body.capacity() > POOLED_BYTES_MAX {
-            self.body = Vec::new();
+        for buffer in [&mut self.body, &mut self.saved] {
+            buffer.clear();
+            if buffer.capacity() > POOLED_BYTES_MAX {
+                *buffer = Vec::new();
+            }
         }
     }
 

@@ -60,20 +60,6 @@ impl Convert {
             Self::Uuid => uuid(py, text).ok_or(NOT_UUID),
         }
     }
-
-    /// Whether a path segment is what its path converter (`{name:int}`) matches.
-    pub(crate) fn matches(self, text: &str) -> bool {
-        match self {
-            Self::Int => !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()),
-            Self::Float => {
-                let mut parts = text.splitn(2, '.');
-                let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-                parts.next().is_some_and(digits) && parts.next().is_none_or(digits)
-            }
-            Self::Uuid => is_uuid(text),
-            Self::Str | Self::Bool => true,
-        }
-    }
 }
 
 /// Digits with an optional sign; pydantic also takes single underscores between digits, blanks
@@ -123,14 +109,6 @@ fn boolean(text: &str) -> Option<bool> {
         return Some(true);
     }
     FALSE.contains(&lower.as_str()).then_some(false)
-}
-
-fn is_uuid(text: &str) -> bool {
-    let dashes = [8, 13, 18, 23];
-    text.len() == 36
-        && text.bytes().enumerate().all(|(at, byte)| {
-            if dashes.contains(&at) { byte == b'-' } else { byte.is_ascii_hexdigit() }
-        })
 }
 
 fn uuid<'py>(py: Python<'py>, text: &str) -> Option<Bound<'py, PyAny>> {
