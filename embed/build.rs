@@ -14,29 +14,68 @@ code = compile(source, f'<fasterapi>/{name}', 'exec', dont_inherit=True)
 sys.stdout.buffer.write(marshal.dumps(code))
 ";
 
+/// Prints the interpreter that a virtual environment stands on; of any other, itself.
+const BASE: &str = "import sys; print(sys._base_executable)";
+
 fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=PYO3_BUILD_EXTENSION_MODULE");
     pyo3_build_config::add_libpython_rpath_link_args();
     let config = pyo3_build_config::get();
-    let python = config.executable().unwrap_or("python3").to_owned();
+    let python = config.executable().unwrap_or("python3");
     let version = config.version();
-    println!("cargo::rustc-env=FASTERAPI_PYTHON={python}");
-    println!("cargo::rustc-env=FASTERAPI_PYTHON_VERSION={}.{}", version.major, version.minor);
-    pack(&python);
-}
-
-fn pack(python: &str) {
+    println!(
+        "cargo::rustc-env=FASTERAPI_PYTHON_VERSION={}.{}",
+        version.major, version.minor
+    );
+    // An extension module finds Python running and the package beside itself.
+    let is_extension = std::env::var_os("PYO3_BUILD_EXTENSION_MODULE").is_some();
+    let base = if is_extension {
+        String::new()
+    } else {
+        base_of(python)
+    };
+    println!("cargo::rustc-env=FASTERAPI_PYTHON={base}");
     let root = Path::new("python/fasterapi");
     println!("cargo::rerun-if-changed={}", root.display());
+    pack(
+        root,
+        python,
+        if is_extension {
+            Vec::new()
+        } else {
+            sources(root)
+        },
+    );
+}
+
+/// The binary outlives the virtual environment that it was built in.
+fn base_of(python: &str) -> String {
+    let said = Command::new(python).args(["-I", "-c", BASE]).output();
+    let said = said.expect("the Python that PyO3 found runs");
+    assert!(
+        said.status.success(),
+        "{}",
+        String::from_utf8_lossy(&said.stderr)
+    );
+    String::from_utf8_lossy(&said.stdout).trim().to_owned()
+}
+
+fn pack(root: &Path, python: &str, sources: Vec<PathBuf>) {
     let out = PathBuf::from(std::env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
     let mut table = String::from("const MODULES: &[Embedded] = &[\n");
-    for source in sources(root) {
+    for source in sources {
         let (name, is_package) = module_name(root, &source);
         let code = Command::new(python)
             .args(["-I", "-c", COMPILE, &name])
             .arg(&source)
             .output()
             .expect("the Python that PyO3 found runs");
-        assert!(code.status.success(), "{}", String::from_utf8_lossy(&code.stderr));
+        assert!(
+            code.status.success(),
+            "{}",
+            String::from_utf8_lossy(&code.stderr)
+        );
         let packed = out.join(format!("{name}.code"));
         std::fs::write(&packed, code.stdout).expect("OUT_DIR is writable");
         let source = source.canonicalize().expect("the source was just read");
@@ -51,7 +90,10 @@ fn pack(python: &str) {
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).expect("the package is there").flatten() {
+    for entry in std::fs::read_dir(folder)
+        .expect("the package is there")
+        .flatten()
+    {
         let path = entry.path();
         if path.is_dir() {
             found.extend(sources(&path));
@@ -65,7 +107,10 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 
 /// `python/fasterapi/a/__init__.py` is the package `fasterapi.a`.
 fn module_name(root: &Path, source: &Path) -> (String, bool) {
-    let inner = source.strip_prefix(root).unwrap_or(source).with_extension("");
+    let inner = source
+        .strip_prefix(root)
+        .unwrap_or(source)
+        .with_extension("");
     let mut parts = vec!["fasterapi".to_owned()];
     parts.extend(inner.iter().map(|part| part.to_string_lossy().into_owned()));
     let is_package = parts.last().is_some_and(|last| last == "__init__");

@@ -93,8 +93,7 @@ impl EventLoop {
     /// After Python code ran inside the reactor: if it scheduled callbacks or timers, asyncio has
     /// to have its turn, because it chose its timeout before.
     pub(crate) fn after_python(&self, py: Python<'_>) {
-        let callbacks = self.ready.bind(py).len().unwrap_or(1);
-        if callbacks > 0 || self.timers(py).unwrap_or(usize::MAX) > self.timers_before.get() {
+        if self.has_callbacks(py) || self.timers(py).unwrap_or(usize::MAX) > self.timers_before.get() {
             runtime::interrupt();
         }
     }
@@ -135,19 +134,31 @@ impl EventLoop {
         }
     }
 
-    /// Calls `callback(*arguments)` from asyncio's ready queue, in `context`.
+    /// Whether asyncio has callbacks that wait for their turn.
+    pub(crate) fn has_callbacks(&self, py: Python<'_>) -> bool {
+        self.ready.bind(py).len().unwrap_or(1) > 0
+    }
+
+    /// Calls `callback(argument)` from asyncio's ready queue, in `context`.
     pub(crate) fn call_soon<'py>(
         &self,
         py: Python<'py>,
         callback: &Bound<'py, PyAny>,
         argument: &Bound<'py, PyAny>,
-        context: Option<&Bound<'py, PyAny>>,
+        context: &Bound<'py, PyAny>,
     ) -> PyResult<()> {
         let options = PyDict::new(py);
-        if let Some(context) = context {
-            options.set_item("context", context)?;
-        }
-        self.loop_.bind(py).call_method("call_soon", (callback, argument), Some(&options))?;
+        options.set_item(pyo3::intern!(py, "context"), context)?;
+        let call_soon = pyo3::intern!(py, "call_soon");
+        self.loop_.bind(py).call_method(call_soon, (callback, argument), Some(&options))?;
+        self.after_python(py);
+        Ok(())
+    }
+
+    /// Calls `callback()` of ours from asyncio's ready queue.
+    pub(crate) fn call_soon_bare(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        let call_soon = pyo3::intern!(py, "call_soon");
+        self.loop_.bind(py).call_method(call_soon, (callback,), Some(self.callback_options(py)))?;
         self.after_python(py);
         Ok(())
     }

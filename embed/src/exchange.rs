@@ -76,7 +76,9 @@ impl Exchange {
                     self.log_unless_cancelled(py, error);
                     return Finish::Over(done);
                 }
-                sender.finish();
+                if let Some(problem) = sender.finish() {
+                    crate::logging::error(format!("{} {problem}", self.handler.label));
+                }
                 match background {
                     Some(background) => self.start_background(background.bind(py)),
                     None => Finish::Over(done),
@@ -117,9 +119,10 @@ impl Exchange {
         response: &Bound<'_, PyAny>,
     ) -> Finish {
         let py = task.py();
+        let stated = head.length;
         let (sender, answer) = stream_of(head);
         cancel_when_gone(&sender, task);
-        let prepared = prepare_stream(response, sender);
+        let prepared = prepare_stream(response, sender, stated);
         match prepared {
             Ok((coroutine, sender)) => {
                 pending::deliver(key, answer);
@@ -163,13 +166,14 @@ pub(crate) fn cancel_from_reactor(task: &Py<RequestTask>) {
 fn prepare_stream(
     response: &Bound<'_, PyAny>,
     sender: ChunkSender,
+    stated: Option<u64>,
 ) -> PyResult<(Py<PyAny>, Py<StreamSender>)> {
     static DRIVE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = response.py();
     let drive = DRIVE.get_or_try_init(py, || -> PyResult<Py<PyAny>> {
         Ok(py.import("fasterapi._serve")?.getattr("drive_stream")?.unbind())
     })?;
-    let sender = Py::new(py, StreamSender::new(sender))?;
+    let sender = Py::new(py, StreamSender::new(sender, stated))?;
     let coroutine = drive.bind(py).call1((response, &sender))?;
     Ok((coroutine.unbind(), sender))
 }
@@ -182,8 +186,9 @@ pub(crate) fn stream_from_plain_call(
     head: StreamHead,
     response: &Bound<'_, PyAny>,
 ) -> PyResult<(Answer, Py<RequestTask>)> {
+    let stated = head.length;
     let (sender, answer) = stream_of(head);
-    let (coroutine, sender) = prepare_stream(response, sender)?;
+    let (coroutine, sender) = prepare_stream(response, sender, stated)?;
     let stage = Stage::Stream(sender.clone_ref(py), background_of(response));
     let task = RequestTask::new(py, coroutine, Exchange { handler, debug, stage })?;
     sender.bind(py).borrow().on_gone(&task.bind(py));

@@ -25,6 +25,7 @@ mod request_task;
 pub mod shard_process;
 pub mod supervisor;
 pub mod systemd;
+mod task_interface;
 mod thread_pool;
 mod ticker;
 

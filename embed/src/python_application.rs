@@ -8,7 +8,7 @@ use crate::exchange::{
 use crate::handler::{Arguments, Handler, Run};
 use crate::pending::{self, RequestKey};
 use crate::python_module::request::PyRequest;
-use crate::request_task::{RequestTask, Resume};
+use crate::request_task::{RequestTask, Resume, copy_context, in_context};
 use crate::thread_pool::{Done, ThreadPool};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -86,8 +86,11 @@ impl PythonApplication {
             Run::Async => self.start_task(py, handler, &arguments, key),
             Run::Thread => self.start_job(py, handler, arguments, key),
             Run::Inline => {
-                let result = handler.call(py, &arguments)?;
-                let answer = self.plain_answer(py, handler, result)?;
+                let context = copy_context(py)?;
+                let answer = in_context(py, &context, || {
+                    let result = handler.call(py, &arguments)?;
+                    self.plain_answer(py, handler, result)
+                })?;
                 pending::finish(key);
                 Ok(Reply::Ready(answer))
             }

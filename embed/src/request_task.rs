@@ -10,11 +10,7 @@ use crate::exchange::{Exchange, Finish};
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-static TASKS_MADE: AtomicU64 = AtomicU64::new(0);
 
 /// What the coroutine is given when it is resumed.
 pub(crate) enum Resume {
@@ -32,27 +28,26 @@ enum Stepped {
     Done(PyResult<Py<PyAny>>),
 }
 
-enum Outcome {
+pub(crate) enum Outcome {
     Result(Py<PyAny>),
     Error(PyErr),
     Cancelled,
 }
 
-struct State {
-    coroutine: Option<Py<PyAny>>,
-    context: Py<PyAny>,
+pub(crate) struct State {
+    pub(crate) coroutine: Option<Py<PyAny>>,
+    pub(crate) context: Py<PyAny>,
     /// What becomes of the result; taken when the handler is done.
-    exchange: Option<Exchange>,
-    must_cancel: bool,
-    cancel_message: Option<Py<PyAny>>,
-    cancel_requests: u32,
-    waits_for: Option<Py<PyAny>>,
-    outcome: Option<Outcome>,
-    callbacks: Vec<(Py<PyAny>, Option<Py<PyAny>>)>,
-    name: Option<Py<PyAny>>,
-    registered: bool,
+    pub(crate) exchange: Option<Exchange>,
+    pub(crate) must_cancel: bool,
+    pub(crate) cancel_message: Option<Py<PyAny>>,
+    pub(crate) cancel_requests: u32,
+    pub(crate) waits_for: Option<Py<PyAny>>,
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) callbacks: Vec<(Py<PyAny>, Py<PyAny>)>,
+    pub(crate) name: Option<Py<PyAny>>,
     /// Set between the yield of this task, by who awaits it, and the look of their task.
-    blocking: bool,
+    pub(crate) blocking: bool,
 }
 
 /// The task of one request. It has the interface of `asyncio.Task`.
@@ -64,12 +59,9 @@ pub(crate) struct RequestTask {
 impl RequestTask {
     /// Makes the task of `coroutine`, in a copy of the present context.
     pub(crate) fn new(py: Python<'_>, coroutine: Py<PyAny>, exchange: Exchange) -> PyResult<Py<Self>> {
-        // SAFETY: the interpreter lock is held; the call returns a new reference or null with an
-        // exception set.
-        let context = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent())? };
         let state = State {
             coroutine: Some(coroutine),
-            context: context.unbind(),
+            context: copy_context(py)?,
             exchange: Some(exchange),
             must_cancel: false,
             cancel_message: None,
@@ -78,14 +70,15 @@ impl RequestTask {
             outcome: None,
             callbacks: Vec::new(),
             name: None,
-            registered: false,
             blocking: false,
         };
-        Py::new(py, Self { state: Mutex::new(state) })
+        let task = Py::new(py, Self { state: Mutex::new(state) })?;
+        EventLoop::current()?.register(task.bind(py).as_any())?;
+        Ok(task)
     }
 
     /// The state; the lock is never held while Python code runs, so it is never waited for.
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -162,17 +155,8 @@ impl RequestTask {
     /// Arranges to be woken by what the coroutine yielded.
     fn wait_for(slf: &Bound<'_, Self>, event_loop: &EventLoop, waited: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = slf.py();
-        {
-            let mut state = slf.get().state();
-            if !state.registered {
-                state.registered = true;
-                drop(state);
-                event_loop.register(slf.as_any())?;
-            }
-        }
         if waited.is_none() {
-            Self::schedule(slf, None);
-            return Ok(());
+            return Self::give_way(slf, event_loop);
         }
         let blocking = pyo3::intern!(py, "_asyncio_future_blocking");
         if !waited.getattr(blocking).is_ok_and(|flag| flag.is_truthy().unwrap_or(false)) {
@@ -197,6 +181,18 @@ impl RequestTask {
         Ok(())
     }
 
+    /// Lets others go first: the reactor resumes the task, unless asyncio has callbacks that were
+    /// ready before; then the task takes its place behind them.
+    fn give_way(slf: &Bound<'_, Self>, event_loop: &EventLoop) -> PyResult<()> {
+        let py = slf.py();
+        if !event_loop.has_callbacks(py) {
+            Self::schedule(slf, None);
+            return Ok(());
+        }
+        let resume = slf.getattr(pyo3::intern!(py, "_resume"))?;
+        event_loop.call_soon_bare(py, &resume)
+    }
+
     /// Lets the reactor resume the task in its next turn.
     fn schedule(slf: &Bound<'_, Self>, error: Option<PyErr>) {
         crate::ticker::resume_soon(slf.clone().unbind(), error);
@@ -214,24 +210,22 @@ impl RequestTask {
             Err(error) if error.is_instance(py, event_loop.cancelled_error(py)) => Outcome::Cancelled,
             Err(error) => Outcome::Error(error),
         };
-        let (callbacks, registered) = {
+        let callbacks = {
             let mut state = slf.get().state();
             state.outcome = Some(outcome);
             state.coroutine = None;
-            (std::mem::take(&mut state.callbacks), state.registered)
+            std::mem::take(&mut state.callbacks)
         };
-        if registered {
-            event_loop.unregister(slf.as_any());
-        }
+        event_loop.unregister(slf.as_any());
         for (callback, context) in callbacks {
-            let context = context.as_ref().map(|context| context.bind(py));
-            if let Err(error) = event_loop.call_soon(py, callback.bind(py), slf.as_any(), context) {
+            let (callback, context) = (callback.bind(py), context.bind(py));
+            if let Err(error) = event_loop.call_soon(py, callback, slf.as_any(), context) {
                 error.write_unraisable(py, Some(slf.as_any()));
             }
         }
     }
 
-    fn outcome(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    pub(crate) fn outcome(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let event_loop = EventLoop::current()?;
         match self.state().outcome.as_ref() {
             Some(Outcome::Result(value)) => Ok(value.clone_ref(py)),
@@ -242,6 +236,32 @@ impl RequestTask {
     }
 }
 
+/// A copy of the present context.
+pub(crate) fn copy_context(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    // SAFETY: the interpreter lock is held; the call returns a new reference or null with an
+    // exception set.
+    unsafe { Ok(Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent())?.unbind()) }
+}
+
+/// Runs `act` inside `context`, which no other thread may have entered.
+pub(crate) fn in_context<T>(
+    py: Python<'_>,
+    context: &Py<PyAny>,
+    act: impl FnOnce() -> PyResult<T>,
+) -> PyResult<T> {
+    // SAFETY: the interpreter lock is held and `context` is a `Context` object made by
+    // `copy_context`; it is left below on every path.
+    if unsafe { ffi::PyContext_Enter(context.as_ptr()) } != 0 {
+        return Err(PyErr::fetch(py));
+    }
+    let result = act();
+    // SAFETY: entered above, and Python code leaves every context that it enters.
+    if unsafe { ffi::PyContext_Exit(context.as_ptr()) } != 0 {
+        return Err(PyErr::fetch(py));
+    }
+    result
+}
+
 enum Advanced {
     Returned(Py<PyAny>),
     Yielded(Py<PyAny>),
@@ -250,20 +270,13 @@ enum Advanced {
 
 /// Resumes a coroutine once, inside `context`.
 fn advance(py: Python<'_>, coroutine: &Py<PyAny>, context: &Py<PyAny>, resume: Resume) -> Advanced {
-    // SAFETY: the interpreter lock is held and `context` is a `Context` object made by
-    // `PyContext_CopyCurrent`; it is left below on every path.
-    if unsafe { ffi::PyContext_Enter(context.as_ptr()) } != 0 {
-        return Advanced::Raised(PyErr::fetch(py));
-    }
-    let advanced = match resume {
-        Resume::Send => send(py, coroutine),
-        Resume::Throw(error) => throw(py, coroutine, error),
-    };
-    // SAFETY: entered above, and `send` and `throw` leave every context that they enter.
-    if unsafe { ffi::PyContext_Exit(context.as_ptr()) } != 0 {
-        return Advanced::Raised(PyErr::fetch(py));
-    }
-    advanced
+    let advanced = in_context(py, context, || {
+        Ok(match resume {
+            Resume::Send => send(py, coroutine),
+            Resume::Throw(error) => throw(py, coroutine, error),
+        })
+    });
+    advanced.unwrap_or_else(Advanced::Raised)
 }
 
 fn send(py: Python<'_>, coroutine: &Py<PyAny>) -> Advanced {
@@ -293,7 +306,7 @@ fn throw(py: Python<'_>, coroutine: &Py<PyAny>, error: PyErr) -> Advanced {
     }
 }
 
-fn cancelled_error(py: Python<'_>, event_loop: &EventLoop, message: Option<Py<PyAny>>) -> PyErr {
+pub(crate) fn cancelled_error(py: Python<'_>, event_loop: &EventLoop, message: Option<Py<PyAny>>) -> PyErr {
     let class = event_loop.cancelled_error(py);
     let made = match message {
         Some(message) => class.call1((message,)),
@@ -302,7 +315,7 @@ fn cancelled_error(py: Python<'_>, event_loop: &EventLoop, message: Option<Py<Py
     made.map_or_else(|error| error, PyErr::from_value)
 }
 
-fn invalid_state(py: Python<'_>, problem: &'static str) -> PyErr {
+pub(crate) fn invalid_state(py: Python<'_>, problem: &'static str) -> PyErr {
     let made = py
         .import("asyncio.exceptions")
         .and_then(|module| module.getattr("InvalidStateError"))
@@ -311,254 +324,9 @@ fn invalid_state(py: Python<'_>, problem: &'static str) -> PyErr {
 }
 
 /// Cancels what a task waits for; false when it was done already.
-fn cancel_future(future: &Bound<'_, PyAny>, message: Option<Py<PyAny>>) -> PyResult<bool> {
+pub(crate) fn cancel_future(future: &Bound<'_, PyAny>, message: Option<Py<PyAny>>) -> PyResult<bool> {
     let py = future.py();
     let options = pyo3::types::PyDict::new(py);
     options.set_item("msg", message)?;
     future.call_method(pyo3::intern!(py, "cancel"), (), Some(&options))?.is_truthy()
-}
-
-#[pymethods]
-impl RequestTask {
-    /// Called by asyncio when the awaited future is done.
-    fn _wakeup(slf: &Bound<'_, Self>, future: &Bound<'_, PyAny>) {
-        let py = slf.py();
-        match future.call_method0(pyo3::intern!(py, "result")) {
-            Ok(_) => Self::run(slf, Resume::Send),
-            Err(error) => Self::run(slf, Resume::Throw(error)),
-        }
-    }
-
-    /// Asks the coroutine to end with `CancelledError`; false when it has ended.
-    #[pyo3(signature = (msg = None))]
-    pub(crate) fn cancel(slf: &Bound<'_, Self>, msg: Option<Py<PyAny>>) -> PyResult<bool> {
-        let py = slf.py();
-        let waits_for = {
-            let mut state = slf.get().state();
-            if state.outcome.is_some() {
-                return Ok(false);
-            }
-            state.cancel_requests += 1;
-            state.cancel_message = msg.as_ref().map(|msg| msg.clone_ref(py));
-            state.waits_for.as_ref().map(|future| future.clone_ref(py))
-        };
-        if let Some(future) = waits_for
-            && cancel_future(future.bind(py), msg)?
-        {
-            return Ok(true);
-        }
-        slf.get().state().must_cancel = true;
-        Ok(true)
-    }
-
-    /// How many cancellations are asked for and not taken back.
-    fn cancelling(&self) -> u32 {
-        self.state().cancel_requests
-    }
-
-    /// Takes one request for cancellation back; how many are left.
-    fn uncancel(&self) -> u32 {
-        let mut state = self.state();
-        state.cancel_requests = state.cancel_requests.saturating_sub(1);
-        if state.cancel_requests == 0 {
-            // Since 3.13 asyncio also forgets a cancellation that has not been delivered.
-            state.must_cancel = false;
-        }
-        state.cancel_requests
-    }
-
-    /// True when the task has ended.
-    fn done(&self) -> bool {
-        self.state().outcome.is_some()
-    }
-
-    /// True when the task ended with `CancelledError`.
-    fn cancelled(&self) -> bool {
-        matches!(self.state().outcome, Some(Outcome::Cancelled))
-    }
-
-    /// What the task returned or raised.
-    fn result(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.outcome(py)
-    }
-
-    /// The exception that the task raised, or `None`.
-    fn exception(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        match self.state().outcome.as_ref() {
-            Some(Outcome::Error(error)) => return Ok(Some(error.clone_ref(py).into_value(py).into_any())),
-            Some(Outcome::Result(_)) => return Ok(None),
-            _ => {}
-        }
-        self.outcome(py).map(|_| None)
-    }
-
-    /// Calls `callback(task)` when the task ends.
-    #[pyo3(signature = (callback, *, context = None))]
-    fn add_done_callback(
-        slf: &Bound<'_, Self>,
-        callback: Py<PyAny>,
-        context: Option<Py<PyAny>>,
-    ) -> PyResult<()> {
-        let py = slf.py();
-        let mut state = slf.get().state();
-        if state.outcome.is_none() {
-            state.callbacks.push((callback, context));
-            return Ok(());
-        }
-        drop(state);
-        let context = context.as_ref().map(|context| context.bind(py));
-        EventLoop::current()?.call_soon(py, callback.bind(py), slf.as_any(), context)
-    }
-
-    /// Removes a callback; how many were removed.
-    fn remove_done_callback(slf: &Bound<'_, Self>, callback: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let py = slf.py();
-        let known = std::mem::take(&mut slf.get().state().callbacks);
-        let before = known.len();
-        let mut kept = Vec::with_capacity(before);
-        for (other, context) in known {
-            if !other.bind(py).eq(callback)? {
-                kept.push((other, context));
-            }
-        }
-        let removed = before - kept.len();
-        slf.get().state().callbacks.extend(kept);
-        Ok(removed)
-    }
-
-    /// The loop of the task.
-    fn get_loop(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        Ok(EventLoop::current()?.object(py).clone().unbind())
-    }
-
-    #[getter]
-    fn _loop(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.get_loop(py)
-    }
-
-    /// The coroutine that the task steps.
-    fn get_coro(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.state().coroutine.as_ref().map(|coroutine| coroutine.clone_ref(py))
-    }
-
-    #[getter]
-    fn _coro(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.get_coro(py)
-    }
-
-    /// The context that the coroutine runs in.
-    fn get_context(&self, py: Python<'_>) -> Py<PyAny> {
-        self.state().context.clone_ref(py)
-    }
-
-    /// The name of the task.
-    fn get_name(&self, py: Python<'_>) -> Py<PyAny> {
-        let mut state = self.state();
-        let name = state.name.get_or_insert_with(|| {
-            let number = TASKS_MADE.fetch_add(1, Ordering::Relaxed) + 1;
-            PyString::new(py, &format!("Request-{number}")).into_any().unbind()
-        });
-        name.clone_ref(py)
-    }
-
-    /// Names the task.
-    fn set_name(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let name = value.str()?.into_any().unbind();
-        self.state().name = Some(name);
-        Ok(())
-    }
-
-    /// The frames of the coroutine.
-    #[pyo3(signature = (*, limit = None))]
-    fn get_stack<'py>(slf: &Bound<'py, Self>, limit: Option<usize>) -> PyResult<Bound<'py, PyAny>> {
-        let helper = slf.py().import("asyncio.base_tasks")?;
-        helper.call_method1("_task_get_stack", (slf, limit))
-    }
-
-    /// Prints the frames of the coroutine.
-    #[pyo3(signature = (*, limit = None, file = None))]
-    fn print_stack<'py>(
-        slf: &Bound<'py, Self>,
-        limit: Option<usize>,
-        file: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let helper = slf.py().import("asyncio.base_tasks")?;
-        helper.call_method1("_task_print_stack", (slf, limit, file))
-    }
-
-    /// What the task waits for; anyio looks here.
-    #[getter]
-    fn _fut_waiter(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.state().waits_for.as_ref().map(|future| future.clone_ref(py))
-    }
-
-    #[getter]
-    fn _exception(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        match self.state().outcome.as_ref() {
-            Some(Outcome::Error(error)) => Some(error.clone_ref(py).into_value(py).into_any()),
-            _ => None,
-        }
-    }
-
-    /// Whether the next step throws `CancelledError`; anyio reads and clears it.
-    #[getter(_must_cancel)]
-    fn must_cancel(&self) -> bool {
-        self.state().must_cancel
-    }
-
-    #[setter(_must_cancel)]
-    fn set_must_cancel(&self, value: bool) {
-        self.state().must_cancel = value;
-    }
-
-    /// Futures have this; `asyncio.isfuture` asks for it.
-    #[getter(_asyncio_future_blocking)]
-    fn blocking(&self) -> bool {
-        self.state().blocking
-    }
-
-    #[setter(_asyncio_future_blocking)]
-    fn set_blocking(&self, value: bool) {
-        self.state().blocking = value;
-    }
-
-    fn __await__(slf: &Bound<'_, Self>) -> TaskWait {
-        TaskWait { task: slf.clone().unbind() }
-    }
-
-    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
-        let this = slf.get();
-        let state = if this.cancelled() {
-            "cancelled"
-        } else if this.done() {
-            "finished"
-        } else {
-            "pending"
-        };
-        let name = this.get_name(slf.py());
-        Ok(format!("<RequestTask {state} name={}>", name.bind(slf.py()).repr()?))
-    }
-}
-
-/// `await task`: yields the task itself until it is done, as an asyncio future does.
-#[pyclass(frozen, module = "fasterapi._core")]
-pub(crate) struct TaskWait {
-    task: Py<RequestTask>,
-}
-
-#[pymethods]
-impl TaskWait {
-    fn __iter__(slf: Py<Self>) -> Py<Self> {
-        slf
-    }
-
-    fn __next__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let task = self.task.bind(py);
-        if task.get().done() {
-            let value = task.get().outcome(py)?;
-            return Err(PyStopIteration::new_err((value,)));
-        }
-        task.get().set_blocking(true);
-        Ok(task.clone().into_any().unbind())
-    }
 }

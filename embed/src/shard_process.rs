@@ -253,10 +253,13 @@ fn print_routes(options: &RoutesOptions) -> i32 {
         return 1;
     }
     let app_dir = options.app_dir.clone().unwrap_or_else(|| Path::new(".").into());
-    Python::attach(|py| {
+    let as_json = options.format == logging::Format::Json;
+    let code = Python::attach(|py| {
         apply_environment(py, &options.environment);
-        let table = import_app::load(py, &options.target, &app_dir)
-            .and_then(|(_, plans)| py.import("fasterapi._routes_table")?.call_method1("print_routes", (plans,)));
+        let table = import_app::load(py, &options.target, &app_dir).and_then(|(_, plans)| {
+            let module = py.import("fasterapi._routes_table")?;
+            module.call_method1("print_routes", (plans, as_json))
+        });
         match table {
             Ok(_) => 0,
             Err(error) => {
@@ -264,7 +267,9 @@ fn print_routes(options: &RoutesOptions) -> i32 {
                 1
             }
         }
-    })
+    });
+    interpreter::finish();
+    code
 }
 
 fn apply_environment(py: Python<'_>, environment: &[(String, String)]) {

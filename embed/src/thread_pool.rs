@@ -3,14 +3,13 @@
 use crate::convert::response::{Converted, from_result};
 use crate::handler::{Arguments, Handler};
 use crate::pending::RequestKey;
+use crate::request_task::{copy_context, in_context};
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use crossbeam::queue::SegQueue;
-use pyo3::ffi;
 use pyo3::prelude::*;
-use runtime::{Answer, AnswerBody, FileBody, FileSource};
+use runtime::{Answer, AnswerBody};
 use std::borrow::Cow;
 use std::future::poll_fn;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
@@ -42,21 +41,15 @@ pub(crate) struct FlatAnswer {
     status: u16,
     fields: Cow<'static, [u8]>,
     close: bool,
-    body: FlatBody,
-}
-
-enum FlatBody {
-    Bytes(Vec<u8>),
-    File(PathBuf),
+    body: Vec<u8>,
 }
 
 impl FlatAnswer {
     fn new(answer: Answer) -> Option<Self> {
         let body = match answer.body {
-            AnswerBody::Empty => FlatBody::Bytes(Vec::new()),
-            AnswerBody::Bytes(bytes) => FlatBody::Bytes(bytes),
-            AnswerBody::Static(bytes) => FlatBody::Bytes(bytes.to_vec()),
-            AnswerBody::File(FileBody { source: FileSource::Path(path) }) => FlatBody::File(path),
+            AnswerBody::Empty => Vec::new(),
+            AnswerBody::Bytes(bytes) => bytes,
+            AnswerBody::Static(bytes) => bytes.to_vec(),
             AnswerBody::File(_) | AnswerBody::Stream(..) => return None,
         };
         Some(Self { status: answer.status, fields: answer.fields, close: answer.close, body })
@@ -65,10 +58,7 @@ impl FlatAnswer {
 
 impl From<FlatAnswer> for Answer {
     fn from(flat: FlatAnswer) -> Self {
-        let body = match flat.body {
-            FlatBody::Bytes(bytes) => AnswerBody::Bytes(bytes),
-            FlatBody::File(path) => AnswerBody::File(FileBody { source: FileSource::Path(path) }),
-        };
+        let body = AnswerBody::Bytes(flat.body);
         Self { status: flat.status, fields: flat.fields, close: flat.close, body }
     }
 }
@@ -113,13 +103,10 @@ impl ThreadPool {
         arguments: Arguments<'_>,
         key: RequestKey,
     ) -> PyResult<bool> {
-        // SAFETY: the interpreter lock is held; the call returns a new reference or null with an
-        // exception set.
-        let context = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent())? };
         let job = Job {
             handler: handler.clone(),
             arguments: arguments.into_iter().map(Bound::unbind).collect(),
-            context: context.unbind(),
+            context: copy_context(py)?,
             key: RequestKeyOnItsThread(key),
         };
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.jobs.try_send(job) {
@@ -196,21 +183,11 @@ fn work(queue: &Receiver<Job>, shared: &Shared) {
 
 fn call(py: Python<'_>, handler: &Handler, arguments: Vec<Py<PyAny>>, context: &Py<PyAny>) -> Done {
     let arguments: Arguments<'_> = arguments.into_iter().map(|a| a.into_bound(py)).collect();
-    // SAFETY: the lock is held and `context` is a fresh copy that no other thread enters.
-    if unsafe { ffi::PyContext_Enter(context.as_ptr()) } != 0 {
-        return Done::Python(Err(PyErr::fetch(py)));
-    }
-    let result = handler.call(py, &arguments);
     // Rendering belongs to the handler: it may run the user's code too.
-    let done = match result {
-        Ok(value) => render(value, handler),
-        Err(error) => Done::Python(Err(error)),
-    };
-    // SAFETY: entered above; the handler's call leaves every context that it enters.
-    if unsafe { ffi::PyContext_Exit(context.as_ptr()) } != 0 {
-        return Done::Python(Err(PyErr::fetch(py)));
-    }
-    done
+    let done = in_context(py, context, || {
+        handler.call(py, &arguments).map(|value| render(value, handler))
+    });
+    done.unwrap_or_else(|error| Done::Python(Err(error)))
 }
 
 fn render(value: Bound<'_, PyAny>, handler: &Handler) -> Done {

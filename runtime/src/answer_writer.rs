@@ -36,7 +36,9 @@ impl<A: Application> Connection<A> {
         exchange: Exchange,
     ) {
         let shard = self.shard.clone();
-        let Some(work) = self.work.as_mut() else { return };
+        let Some(work) = self.work.as_mut() else {
+            return;
+        };
         let mut date = shard.date.borrow_mut();
         let head = ResponseHead {
             status,
@@ -80,15 +82,30 @@ impl<A: Application> Connection<A> {
     }
 
     /// Counts and logs an answer.
-    pub(crate) fn answered(&mut self, exchange: Exchange, at: HeadAt, status: u16, body: Option<u64>) {
+    pub(crate) fn answered(
+        &mut self,
+        exchange: Exchange,
+        at: HeadAt,
+        status: u16,
+        body: Option<u64>,
+    ) {
         self.unsent_answers += 1;
         Metrics::add(&self.shard.metrics.requests);
         self.log(exchange, at, status, body);
     }
 
     /// Writes an answer of any kind whose head has been saved.
-    pub(crate) async fn write_answer(&mut self, answer: Answer, exchange: Exchange) -> Result<Reuse, Stop> {
-        let Answer { status, fields, close, body } = answer;
+    pub(crate) async fn write_answer(
+        &mut self,
+        answer: Answer,
+        exchange: Exchange,
+    ) -> Result<Reuse, Stop> {
+        let Answer {
+            status,
+            fields,
+            close,
+            body,
+        } = answer;
         let exchange = self.with_last_word(exchange, close);
         match body {
             AnswerBody::Stream(receiver, length) => {
@@ -98,7 +115,12 @@ impl<A: Application> Connection<A> {
                 Box::pin(self.file_answer(status, fields.into_owned(), file, exchange)).await
             }
             body => {
-                let answer = Answer { status, fields, close, body };
+                let answer = Answer {
+                    status,
+                    fields,
+                    close,
+                    body,
+                };
                 Ok(self.write_short(&answer, exchange, HeadAt::Saved))
             }
         }
@@ -164,7 +186,9 @@ impl<A: Application> Connection<A> {
         framing: ResponseFraming,
         left: &mut Option<u64>,
     ) -> Result<(), Stop> {
-        let Some(work) = self.work.as_mut() else { return Err(Stop::Gone) };
+        let Some(work) = self.work.as_mut() else {
+            return Err(Stop::Gone);
+        };
         if framing == ResponseFraming::Chunked {
             http1::encode_chunk(chunk, &mut work.output);
             return Ok(());
@@ -172,7 +196,9 @@ impl<A: Application> Connection<A> {
         let mut chunk = chunk;
         if let Some(left) = left.as_mut() {
             // More than announced would be read as the next answer.
-            let fits = usize::try_from(*left).unwrap_or(usize::MAX).min(chunk.len());
+            let fits = usize::try_from(*left)
+                .unwrap_or(usize::MAX)
+                .min(chunk.len());
             chunk = &chunk[..fits];
             *left -= fits as u64;
         }
@@ -182,7 +208,11 @@ impl<A: Application> Connection<A> {
 
     /// The next piece; what was written before is sent meanwhile, and the peer is watched.
     async fn next_chunk(&mut self, receiver: &ChunkReceiver) -> Result<Received, Stop> {
-        if self.work.as_ref().is_some_and(|work| work.output.len() >= OUTPUT_BYTES_MAX) {
+        if self
+            .work
+            .as_ref()
+            .is_some_and(|work| work.output.len() >= OUTPUT_BYTES_MAX)
+        {
             self.flush().await?;
         }
         if let Some(received) = poll_fn(|cx| match receiver.poll_receive(cx) {
@@ -216,8 +246,12 @@ impl<A: Application> Connection<A> {
         if self.work.is_none() {
             self.work = Some(self.shard.pool.take());
         }
-        let exchange =
-            Exchange { head_only: false, minor_version: 1, reuse: Reuse::Close, began: None };
+        let exchange = Exchange {
+            head_only: false,
+            minor_version: 1,
+            reuse: Reuse::Close,
+            began: None,
+        };
         let answer = refusal(status);
         let length = ResponseFraming::Length(answer.body.bytes().len() as u64);
         self.write_head(status, &answer.fields, length, exchange);

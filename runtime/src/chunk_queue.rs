@@ -46,7 +46,12 @@ pub fn chunk_queue() -> (ChunkSender, ChunkReceiver) {
         sender: None,
         on_gone: None,
     }));
-    (ChunkSender { inner: inner.clone() }, ChunkReceiver { inner })
+    (
+        ChunkSender {
+            inner: inner.clone(),
+        },
+        ChunkReceiver { inner },
+    )
 }
 
 impl ChunkSender {

@@ -90,7 +90,10 @@ impl<A: Application> Connection<A> {
             match outcome {
                 Ok(Reuse::Keep) => self.seasoned = true,
                 Ok(Reuse::Close) => {
-                    let unread = self.work.as_ref().is_some_and(|work| !work.input.is_empty());
+                    let unread = self
+                        .work
+                        .as_ref()
+                        .is_some_and(|work| !work.input.is_empty());
                     let unread = unread || self.peer_sends_more;
                     if self.flush().await.is_ok() && unread {
                         Box::pin(self.linger()).await;
@@ -180,11 +183,10 @@ impl<A: Application> Connection<A> {
         if let Poll::Ready(Ok(count)) = polled {
             work.input.received(count);
         }
-        if polled.is_pending() && work.input.is_empty() && work.output.is_empty() {
-            if matches!(self.entry.phase(), Phase::Idle | Phase::Linger) {
-                self.shard.pool.give_back(work);
-                return polled;
-            }
+        let rests = matches!(self.entry.phase(), Phase::Idle | Phase::Linger);
+        if rests && polled.is_pending() && work.input.is_empty() && work.output.is_empty() {
+            self.shard.pool.give_back(work);
+            return polled;
         }
         self.work = Some(work);
         polled
@@ -218,7 +220,9 @@ impl<A: Application> Connection<A> {
     }
 
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
-        let Some(work) = self.work.as_mut() else { return Poll::Ready(Ok(())) };
+        let Some(work) = self.work.as_mut() else {
+            return Poll::Ready(Ok(()));
+        };
         while self.sent < work.output.len() {
             match self.stream.poll_write(cx, &work.output[self.sent..]) {
                 Poll::Ready(Ok(count)) => {
@@ -262,7 +266,8 @@ impl<A: Application> Connection<A> {
                 work.input.consume(usize::MAX);
             }
             let left_ms = ends_ms.saturating_sub(self.shard.deadlines.now_ms());
-            self.shard.wait_for(&self.entry, Phase::Linger, Some(LINGER_MS.min(left_ms)));
+            self.shard
+                .wait_for(&self.entry, Phase::Linger, Some(LINGER_MS.min(left_ms)));
             match self.receive().await {
                 Ok(0) | Err(_) => return,
                 Ok(count) => forgotten += count,
@@ -288,5 +293,35 @@ impl<A: Application> Drop for Connection<A> {
         let open = &self.shard.metrics.connections_open;
         open.set(open.get().saturating_sub(1));
         self.shard.connection_closed();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Connection;
+    use crate::application::{Application, BodyMode, Reply, Request};
+
+    struct Nobody;
+
+    impl Application for Nobody {
+        fn body_mode(&self, _: usize) -> BodyMode {
+            BodyMode::Ignore
+        }
+
+        fn respond(&self, _: Request<'_>) -> Reply {
+            Reply::Ready(crate::answer::Answer::text(200, ""))
+        }
+    }
+
+    fn future_bytes<C, F: Future>(_: impl Fn(C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Each idle connection keeps one: what is rarely awaited belongs into a box of its own.
+    #[test]
+    fn the_future_of_a_connection_is_small() {
+        let bytes = future_bytes(Connection::<Nobody>::serve);
+        println!("a connection's future has {bytes} bytes");
+        assert!(bytes <= 1_024, "{bytes}");
     }
 }

@@ -60,7 +60,8 @@ impl Entry {
         // What ended an earlier wait says nothing about this one.
         self.cut.set(None);
         self.since_ms.set(now_ms);
-        self.deadline_ms.set(limit.map_or(u64::MAX, |limit| now_ms.saturating_add(limit)));
+        self.deadline_ms
+            .set(limit.map_or(u64::MAX, |limit| now_ms.saturating_add(limit)));
     }
 
     /// Why the present wait must end, if it must.
@@ -130,8 +131,11 @@ impl Deadlines {
     /// Moves the clock on. While nobody is connected nobody sweeps, so `enter` is preceded by it.
     pub(crate) fn tick(&self) {
         let now = Instant::now();
-        let step = now.duration_since(self.swept_at.replace(now)).min(SWEEP_STEP_MAX);
-        self.now_ms.set(self.now_ms.get() + u64::try_from(step.as_millis()).unwrap_or(0));
+        let step = now
+            .duration_since(self.swept_at.replace(now))
+            .min(SWEEP_STEP_MAX);
+        self.now_ms
+            .set(self.now_ms.get() + u64::try_from(step.as_millis()).unwrap_or(0));
         let unix = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         self.unix_s.set(unix.map_or(0, |since| since.as_secs()));
     }
@@ -162,7 +166,13 @@ impl Deadlines {
         let old = |entry: &Rc<Entry>| {
             entry.phase() == Phase::Idle && entry.since_ms.get() + DRAIN_GRACE_MS <= now_ms
         };
-        let idle: Vec<_> = self.entries.borrow().iter().filter(|e| old(e)).cloned().collect();
+        let idle: Vec<_> = self
+            .entries
+            .borrow()
+            .iter()
+            .filter(|e| old(e))
+            .cloned()
+            .collect();
         for entry in idle {
             entry.end(Cut::Drained);
         }

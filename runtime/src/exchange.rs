@@ -45,7 +45,8 @@ impl Workspace {
     pub(crate) fn save_head(&mut self, head_bytes: usize, used: usize) {
         self.saved.clear();
         let bytes = self.input.bytes();
-        self.saved.extend_from_slice(&bytes[..head_bytes.min(bytes.len())]);
+        self.saved
+            .extend_from_slice(&bytes[..head_bytes.min(bytes.len())]);
         self.input.consume(used);
     }
 }
@@ -53,7 +54,9 @@ impl Workspace {
 impl<A: Application> Connection<A> {
     /// Answers the request whose head, `head_bytes` long, is at the front of the input.
     pub(crate) async fn answer_request(&mut self, head_bytes: usize) -> Result<Reuse, Stop> {
-        let Some(work) = self.work.as_mut() else { return Err(Stop::Gone) };
+        let Some(work) = self.work.as_mut() else {
+            return Err(Stop::Gone);
+        };
         let head = &work.head;
         let exchange = Exchange {
             head_only: head.method.of(work.input.bytes()) == b"HEAD",
@@ -118,7 +121,9 @@ impl<A: Application> Connection<A> {
         head_bytes: usize,
     ) -> Result<Reuse, Stop> {
         let mode = self.body_mode();
-        let Some(work) = self.work.as_mut() else { return Err(Stop::Gone) };
+        let Some(work) = self.work.as_mut() else {
+            return Err(Stop::Gone);
+        };
         let expects = work.head.expect_continue;
         work.save_head(head_bytes, head_bytes);
         let mut pump = BodyPump::new(arrived, expects, mode == Some(BodyMode::Stream));
@@ -133,7 +138,8 @@ impl<A: Application> Connection<A> {
             return self.answer_and_drop_body(reply, exchange).await;
         }
         if mode != Some(BodyMode::Stream) {
-            self.collect_body(&mut pump, mode == Some(BodyMode::Collect)).await?;
+            self.collect_body(&mut pump, mode == Some(BodyMode::Collect))
+                .await?;
             let reply = self.ask(HeadAt::Saved, |work| RequestBody::Full(&work.body));
             return self.answer_and_drop_body(reply, exchange).await;
         }
@@ -166,7 +172,9 @@ impl<A: Application> Connection<A> {
     /// Decodes what came with the head; true when that was the whole body. What came of a longer
     /// one goes into its feed.
     fn take_what_arrived(&mut self, pump: &mut BodyPump) -> Result<bool, Stop> {
-        let Some(work) = self.work.as_mut() else { return Err(Stop::Gone) };
+        let Some(work) = self.work.as_mut() else {
+            return Err(Stop::Gone);
+        };
         let Workspace { input, body, .. } = &mut **work;
         body.clear();
         pump.advance(input, |piece| body.extend_from_slice(piece))?;
@@ -210,7 +218,9 @@ impl<A: Application> Connection<A> {
         at: HeadAt,
         body: impl FnOnce(&'s Workspace) -> RequestBody<'s>,
     ) -> Reply {
-        let Some(work) = self.work.as_mut() else { return Reply::Ready(Answer::text(500, "")) };
+        let Some(work) = self.work.as_mut() else {
+            return Reply::Ready(Answer::text(500, ""));
+        };
         decode_path(work, at);
         let work: &'s Workspace = work;
         let bytes = work.head_bytes(at);
@@ -221,14 +231,24 @@ impl<A: Application> Connection<A> {
                 let body = body(work);
                 let head = &work.head;
                 let peer = &self.peer;
-                let request = Request { head, bytes, route: *id, path, parameters, body, peer };
+                let request = Request {
+                    head,
+                    bytes,
+                    route: *id,
+                    path,
+                    parameters,
+                    body,
+                    peer,
+                };
                 let application = &self.shard.application;
-                catch_unwind(AssertUnwindSafe(|| application.respond(request))).unwrap_or_else(|_| {
-                    Metrics::add(&self.shard.metrics.panics);
-                    let mut answer = Answer::text(500, "Internal Server Error");
-                    answer.close = true;
-                    Reply::Ready(answer)
-                })
+                catch_unwind(AssertUnwindSafe(|| application.respond(request))).unwrap_or_else(
+                    |_| {
+                        Metrics::add(&self.shard.metrics.panics);
+                        let mut answer = Answer::text(500, "Internal Server Error");
+                        answer.close = true;
+                        Reply::Ready(answer)
+                    },
+                )
             }
             Found::Route(Target::Static(folder), parameters) => {
                 let now_ms = self.shard.deadlines.now_ms();
@@ -265,8 +285,12 @@ impl<A: Application> Connection<A> {
 
     /// Tells the access log, if there is one.
     pub(crate) fn log(&self, exchange: Exchange, at: HeadAt, status: u16, body: Option<u64>) {
-        let (Some(log), Some(began)) = (&self.shard.access_log, exchange.began) else { return };
-        let Some(work) = self.work.as_ref() else { return };
+        let (Some(log), Some(began)) = (&self.shard.access_log, exchange.began) else {
+            return;
+        };
+        let Some(work) = self.work.as_ref() else {
+            return;
+        };
         let bytes = work.head_bytes(at);
         log(&AccessRecord {
             peer: &self.peer,

@@ -44,7 +44,9 @@ impl<A: Application> Connection<A> {
             FileSource::Open(file) => Ok(file),
             FileSource::Path(path) => OpenFile::open(&path).map(Rc::new),
         };
-        let Ok(opened) = opened else { return self.no_file(exchange) };
+        let Ok(opened) = opened else {
+            return self.no_file(exchange);
+        };
         let plan = self.plan(status, fields, &opened);
         let has_body = http1::body_allowed(plan.status);
         let framing = if has_body {
@@ -57,7 +59,9 @@ impl<A: Application> Connection<A> {
         if exchange.head_only || !has_body || plan.parts.is_empty() {
             return Ok(exchange.reuse);
         }
-        let Ok(file) = opened.file.try_clone() else { return Err(Stop::Gone) };
+        let Ok(file) = opened.file.try_clone() else {
+            return Err(Stop::Gone);
+        };
         // SAFETY: the descriptor is owned and is given up here; the file closes it.
         let file = unsafe { BufferedFile::from_raw_fd(file.into_raw_fd()) };
         let sent = self.send_parts(&file, plan.parts).await;
@@ -78,14 +82,20 @@ impl<A: Application> Connection<A> {
             while at < part.range.end {
                 let left = usize::try_from(part.range.end - at).unwrap_or(usize::MAX);
                 let read = file.read_at(at, left.min(PIECE_BYTES)).await;
-                let Ok(piece) = read else { return Err(Stop::Gone) };
+                let Ok(piece) = read else {
+                    return Err(Stop::Gone);
+                };
                 if piece.is_empty() {
                     // The file shrank: what was announced can no longer be kept.
                     return Err(Stop::Gone);
                 }
                 self.append(&piece)?;
                 at += piece.len() as u64;
-                if self.work.as_ref().is_some_and(|work| work.output.len() >= OUTPUT_BYTES_MAX) {
+                if self
+                    .work
+                    .as_ref()
+                    .is_some_and(|work| work.output.len() >= OUTPUT_BYTES_MAX)
+                {
                     self.flush().await?;
                 }
             }
@@ -94,7 +104,9 @@ impl<A: Application> Connection<A> {
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), Stop> {
-        let Some(work) = self.work.as_mut() else { return Err(Stop::Gone) };
+        let Some(work) = self.work.as_mut() else {
+            return Err(Stop::Gone);
+        };
         work.output.extend_from_slice(bytes);
         Ok(())
     }
@@ -102,13 +114,26 @@ impl<A: Application> Connection<A> {
     /// Decides what of the file the request is for (RFC 9110 sections 13 and 14).
     fn plan(&self, status: u16, mut fields: Vec<u8>, file: &OpenFile) -> Plan {
         let size = file.size;
-        let validators = Validators { etag: &file.etag, last_modified_s: file.modified_s };
+        let validators = Validators {
+            etag: &file.etag,
+            last_modified_s: file.modified_s,
+        };
         fields.extend_from_slice(&file.fields);
         let whole = |fields| {
-            let parts = vec![Part { before: Vec::new(), range: 0..size }];
-            Plan { status, fields, length: size, parts }
+            let parts = vec![Part {
+                before: Vec::new(),
+                range: 0..size,
+            }];
+            Plan {
+                status,
+                fields,
+                length: size,
+                parts,
+            }
         };
-        let Some(work) = self.work.as_ref().filter(|_| status == 200) else { return whole(fields) };
+        let Some(work) = self.work.as_ref().filter(|_| status == 200) else {
+            return whole(fields);
+        };
         let bytes = work.head_bytes(HeadAt::Saved);
         let head = &work.head;
         let method = head.method.of(bytes);
@@ -122,7 +147,11 @@ impl<A: Application> Connection<A> {
         match wanted.map_or(RangeOutcome::Whole, |range| http1::parse_range(range, size)) {
             RangeOutcome::Whole => whole(fields),
             RangeOutcome::Unsatisfiable => {
-                put(&mut fields, "content-range", format!("bytes */{size}").as_bytes());
+                put(
+                    &mut fields,
+                    "content-range",
+                    format!("bytes */{size}").as_bytes(),
+                );
                 nothing(416, fields)
             }
             RangeOutcome::Parts(ranges) => partial(fields, size, ranges),
@@ -136,7 +165,12 @@ fn put(fields: &mut Vec<u8>, name: &str, value: &[u8]) {
 }
 
 fn nothing(status: u16, fields: Vec<u8>) -> Plan {
-    Plan { status, fields, length: 0, parts: Vec::new() }
+    Plan {
+        status,
+        fields,
+        length: 0,
+        parts: Vec::new(),
+    }
 }
 
 fn partial(mut fields: Vec<u8>, size: u64, ranges: Vec<Range<u64>>) -> Plan {
@@ -144,11 +178,23 @@ fn partial(mut fields: Vec<u8>, size: u64, ranges: Vec<Range<u64>>) -> Plan {
     if let [range] = ranges.as_slice() {
         put(&mut fields, "content-range", span(range).as_bytes());
         let length = range.end - range.start;
-        let parts = vec![Part { before: Vec::new(), range: range.clone() }];
-        return Plan { status: 206, fields, length, parts };
+        let parts = vec![Part {
+            before: Vec::new(),
+            range: range.clone(),
+        }];
+        return Plan {
+            status: 206,
+            fields,
+            length,
+            parts,
+        };
     }
     let media_type = take_content_type(&mut fields);
-    put(&mut fields, "content-type", format!("multipart/byteranges; boundary={BOUNDARY}").as_bytes());
+    put(
+        &mut fields,
+        "content-type",
+        format!("multipart/byteranges; boundary={BOUNDARY}").as_bytes(),
+    );
     let mut length = 0;
     let mut parts = Vec::with_capacity(ranges.len() + 1);
     for range in ranges {
@@ -157,12 +203,23 @@ fn partial(mut fields: Vec<u8>, size: u64, ranges: Vec<Range<u64>>) -> Plan {
             span(&range)
         );
         length += before.len() as u64 + (range.end - range.start);
-        parts.push(Part { before: before.into_bytes(), range });
+        parts.push(Part {
+            before: before.into_bytes(),
+            range,
+        });
     }
     let last = format!("\r\n--{BOUNDARY}--\r\n").into_bytes();
     length += last.len() as u64;
-    parts.push(Part { before: last, range: 0..0 });
-    Plan { status: 206, fields, length, parts }
+    parts.push(Part {
+        before: last,
+        range: 0..0,
+    });
+    Plan {
+        status: 206,
+        fields,
+        length,
+        parts,
+    }
 }
 
 /// Takes the `content-type` line out of encoded fields: it moves into the parts.

@@ -27,7 +27,9 @@ mod stream;
 mod workspace;
 
 pub use access_log::{AccessLog, AccessRecord};
-pub use answer::{Answer, AnswerBody, AnswerReceiver, AnswerSender, FileBody, FileSource, answer_slot};
+pub use answer::{
+    Answer, AnswerBody, AnswerReceiver, AnswerSender, FileBody, FileSource, answer_slot,
+};
 pub use application::{Application, BodyMode, Reply, Request, RequestBody};
 pub use body_feed::{BodyFeed, FeedTake};
 pub use chunk_queue::{ChunkReceiver, ChunkSender, chunk_queue};
@@ -38,7 +40,7 @@ pub use open_file::OpenFile;
 pub use protocols;
 pub use reactor::{Reactor, Turn, enqueue, interrupt, is_running, sleep, spawn, wake, yield_now};
 pub use route_pattern::Converter;
-pub use router::{Found, PathParameters, Router, RouteId, RouterBuilder, Target};
+pub use router::{Found, PathParameters, RouteId, Router, RouterBuilder, Target};
 pub use shard::{Shard, ShardOptions};
 pub use static_files::StaticFolder;
 pub use stream::{Listener, Peer};

@@ -23,7 +23,12 @@ impl OpenFile {
     /// When it cannot be opened or is no regular file.
     pub fn open(path: &Path) -> io::Result<Self> {
         // Without O_NONBLOCK, opening a pipe would wait for a writer.
-        Self::new(File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?)
+        Self::new(
+            File::options()
+                .read(true)
+                .custom_flags(nix::libc::O_NONBLOCK)
+                .open(path)?,
+        )
     }
 
     /// Takes over an open file.
@@ -39,7 +44,11 @@ impl OpenFile {
         let modified_s = u64::try_from(metadata.mtime()).unwrap_or(0);
         let nanoseconds = u128::try_from(metadata.mtime_nsec()).unwrap_or(0);
         let mut etag = Vec::new();
-        http1::etag_for(size, u128::from(modified_s) * 1_000_000_000 + nanoseconds, &mut etag);
+        http1::etag_for(
+            size,
+            u128::from(modified_s) * 1_000_000_000 + nanoseconds,
+            &mut etag,
+        );
         let mut fields = Vec::with_capacity(128);
         let date = http1::http_date(modified_s);
         for (name, value) in [("etag", &*etag), ("last-modified", date.as_bytes())] {
@@ -47,6 +56,12 @@ impl OpenFile {
             let _ = http1::encode_field(name.as_bytes(), value, &mut fields);
         }
         let _ = http1::encode_field(b"accept-ranges", b"bytes", &mut fields);
-        Ok(Self { file, size, modified_s, etag, fields })
+        Ok(Self {
+            file,
+            size,
+            modified_s,
+            etag,
+            fields,
+        })
     }
 }

@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::stream::Readiness;
 use futures_lite::FutureExt;
+use glommio::nop::NopSubmitter;
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -12,8 +13,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-/// How long tasks may run before the reactor looks at its sockets again.
-const PREEMPT_AFTER: Duration = Duration::from_millis(2);
+/// When glommio would leave tasks that are ready, to look at its rings: practically never. If that
+/// moment came before the first of them had run, its executor would go to sleep with them
+/// (0.9, `run_task_queues` returns false then), and with the shard. [`yield_now`] sees to it that
+/// tasks which go on and on give way.
+const PREEMPT_AFTER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Entries of each submission ring.
 const RING_ENTRIES: usize = 256;
 /// Locked memory for file reads with O_DIRECT, in bytes: none are made, glommio wants some.
@@ -97,8 +101,13 @@ pub fn spawn(task: impl Future<Output = ()> + 'static) {
 }
 
 /// Lets every other ready task run, and the reactor look at its sockets once.
+///
+/// It waits for an operation that does nothing: its completion comes with those of the sockets,
+/// and only when no task is ready any more. A task that merely wakes itself would be run again
+/// before the rings are looked at.
 pub async fn yield_now() {
-    glommio::executor().yield_task_queue_now().await;
+    // Where the ring refuses it there is no reason to wait.
+    let _ = NopSubmitter::new().run_nop().await;
 }
 
 /// Lets others run if this task has run for long. Costs nothing when it has not.
@@ -131,7 +140,11 @@ impl Reactor {
         let executor = std::panic::catch_unwind(AssertUnwindSafe(build))
             .map_err(|_| Error::Reactor(std::io::ErrorKind::Unsupported.into()))?
             .map_err(|error| Error::Reactor(error.into()))?;
-        Ok(Self { executor, watched: watched.try_clone_to_owned()?, readiness: RefCell::new(None) })
+        Ok(Self {
+            executor,
+            watched: watched.try_clone_to_owned()?,
+            readiness: RefCell::new(None),
+        })
     }
 
     /// Runs tasks until the timeout, the watched descriptor or [`interrupt`] ends the turn.
@@ -140,7 +153,10 @@ impl Reactor {
     pub fn turn(&self, timeout: Option<Duration>) -> Turn {
         let _running = RunningGuard::enter();
         self.executor.run(async {
-            LOCAL.with(|local| local.deferred.take()).into_iter().for_each(Waker::wake);
+            LOCAL
+                .with(|local| local.deferred.take())
+                .into_iter()
+                .for_each(Waker::wake);
             for command in LOCAL.with(|local| local.commands.take()) {
                 command();
             }
@@ -187,7 +203,9 @@ impl Reactor {
                 Err(_) => return Poll::Ready(Turn::Readable),
             }
         }
-        let Some(readiness) = slot.as_mut() else { return Poll::Pending };
+        let Some(readiness) = slot.as_mut() else {
+            return Poll::Pending;
+        };
         if Pin::new(readiness).poll(cx).is_pending() {
             return Poll::Pending;
         }

@@ -16,25 +16,32 @@ use std::task::{Context, Poll};
 /// How much of a request has arrived when its head is complete.
 pub(crate) enum Arrived {
     /// All of it: the body's range in the input, and where the request ends.
-    Whole {
-        body: Range<usize>,
-        used: usize,
-    },
+    Whole { body: Range<usize>, used: usize },
     /// The body is still coming.
     Partly(BodyDecoder),
 }
 
 impl Arrived {
     /// Looks at what follows the head.
-    pub(crate) fn look(work: &Workspace, head_bytes: usize, body_bytes_max: u64) -> Result<Self, Stop> {
+    pub(crate) fn look(
+        work: &Workspace,
+        head_bytes: usize,
+        body_bytes_max: u64,
+    ) -> Result<Self, Stop> {
         let decoder = BodyDecoder::new(work.head.framing, body_bytes_max)?;
         match work.head.framing {
-            BodyFraming::None => Ok(Self::Whole { body: 0..0, used: head_bytes }),
+            BodyFraming::None => Ok(Self::Whole {
+                body: 0..0,
+                used: head_bytes,
+            }),
             BodyFraming::Length(length) => {
                 let length = usize::try_from(length).map_err(|_| Stop::Refuse(413))?;
                 let used = head_bytes.saturating_add(length);
                 if work.input.len() >= used {
-                    return Ok(Self::Whole { body: head_bytes..used, used });
+                    return Ok(Self::Whole {
+                        body: head_bytes..used,
+                        used,
+                    });
                 }
                 Ok(Self::Partly(decoder))
             }
@@ -57,7 +64,11 @@ impl BodyPump {
             Arrived::Partly(decoder) => Some(decoder),
             Arrived::Whole { .. } => None,
         };
-        Self { decoder, expects, feed: streamed.then(BodyFeed::new) }
+        Self {
+            decoder,
+            expects,
+            feed: streamed.then(BodyFeed::new),
+        }
     }
 
     /// Ends what is still arriving: nobody will bring it.
@@ -108,7 +119,11 @@ impl BodyPump {
 
 impl<A: Application> Connection<A> {
     /// Receives the rest of a body, into the workspace or into nothing.
-    pub(crate) async fn collect_body(&mut self, pump: &mut BodyPump, keep: bool) -> Result<(), Stop> {
+    pub(crate) async fn collect_body(
+        &mut self,
+        pump: &mut BodyPump,
+        keep: bool,
+    ) -> Result<(), Stop> {
         if std::mem::take(&mut pump.expects) {
             self.invite_body();
         }
@@ -116,7 +131,9 @@ impl<A: Application> Connection<A> {
             work.body.clear();
         }
         loop {
-            let Some(work) = self.work.as_mut() else { return Err(Stop::Gone) };
+            let Some(work) = self.work.as_mut() else {
+                return Err(Stop::Gone);
+            };
             let Workspace { input, body, .. } = &mut **work;
             pump.advance(input, |piece| {
                 if keep {
@@ -128,7 +145,8 @@ impl<A: Application> Connection<A> {
             }
             self.flush().await?;
             reactor::yield_if_late().await;
-            self.shard.wait_for(&self.entry, Phase::Body, Some(self.shard.times.body_ms));
+            self.shard
+                .wait_for(&self.entry, Phase::Body, Some(self.shard.times.body_ms));
             if self.receive().await? == 0 {
                 return Err(Stop::Refuse(400));
             }
@@ -200,11 +218,15 @@ impl<A: Application> Connection<A> {
             let ahead = self.work.as_ref().map_or(0, |work| work.input.len());
             let body_pending = pump.as_deref().is_some_and(|pump| !pump.is_done());
             if !hungry && (body_pending || ahead >= READ_AHEAD_BYTES_MAX) {
-                return self.cut().map_or(Poll::Pending, |stop| Poll::Ready(Err(stop)));
+                return self
+                    .cut()
+                    .map_or(Poll::Pending, |stop| Poll::Ready(Err(stop)));
             }
             match self.poll_input(cx) {
                 Poll::Pending => {
-                    return self.cut().map_or(Poll::Pending, |stop| Poll::Ready(Err(stop)));
+                    return self
+                        .cut()
+                        .map_or(Poll::Pending, |stop| Poll::Ready(Err(stop)));
                 }
                 Poll::Ready(Ok(0)) => {
                     if body_pending {
@@ -213,7 +235,8 @@ impl<A: Application> Connection<A> {
                     return Poll::Ready(Ok(()));
                 }
                 Poll::Ready(Ok(_)) if hungry && self.entry.phase() != Phase::Send => {
-                    self.shard.wait_for(&self.entry, Phase::Body, Some(self.shard.times.body_ms));
+                    self.shard
+                        .wait_for(&self.entry, Phase::Body, Some(self.shard.times.body_ms));
                 }
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(Stop::Gone)),
@@ -226,7 +249,9 @@ impl<A: Application> Connection<A> {
         if pump.is_done() {
             return Ok(false);
         }
-        let Some(feed) = pump.feed.clone() else { return Ok(false) };
+        let Some(feed) = pump.feed.clone() else {
+            return Ok(false);
+        };
         feed.on_taken(cx.waker().clone());
         if pump.expects && feed.is_wanted() {
             pump.expects = false;
@@ -246,7 +271,8 @@ impl<A: Application> Connection<A> {
         if !hungry || pump.expects {
             self.shard.wait_for(&self.entry, Phase::Handler, None);
         } else if self.entry.phase() != Phase::Body {
-            self.shard.wait_for(&self.entry, Phase::Body, Some(self.shard.times.body_ms));
+            self.shard
+                .wait_for(&self.entry, Phase::Body, Some(self.shard.times.body_ms));
         }
         Ok(hungry)
     }

@@ -35,7 +35,11 @@ fn is_uuid(text: &str) -> bool {
     let dash = |at: usize| matches!(at, 8 | 13 | 18 | 23);
     text.len() == 36
         && text.bytes().enumerate().all(|(at, byte)| {
-            if dash(at) { byte == b'-' } else { byte.is_ascii_hexdigit() }
+            if dash(at) {
+                byte == b'-'
+            } else {
+                byte.is_ascii_hexdigit()
+            }
         })
 }
 
@@ -66,14 +70,19 @@ impl Pattern {
     pub(crate) fn new(path: &str, converters: &[Converter]) -> Self {
         let segments: Vec<Segment> = path.split('/').map(segment).collect();
         let mut count = 0;
-        let shapes: Vec<String> =
-            path.split('/').zip(&segments).map(|(raw, s)| shape(raw, s, &mut count)).collect();
+        let shapes: Vec<String> = path
+            .split('/')
+            .zip(&segments)
+            .map(|(raw, s)| shape(raw, s, &mut count))
+            .collect();
         Self {
             path: path.to_owned(),
             shape: shapes.join("/"),
             segments,
             converters: converters.to_vec(),
-            picky: converters.iter().any(|converter| *converter != Converter::Text),
+            picky: converters
+                .iter()
+                .any(|converter| *converter != Converter::Text),
         }
     }
 
@@ -116,7 +125,9 @@ impl Pattern {
             match segment {
                 Segment::Static(text) if text == part => {}
                 Segment::Parameter { before, after } => {
-                    let value = part.strip_prefix(before.as_str())?.strip_suffix(after.as_str())?;
+                    let value = part
+                        .strip_prefix(before.as_str())?
+                        .strip_suffix(after.as_str())?;
                     parameters.push(Some(value).filter(|value| !value.is_empty())?);
                 }
                 _ => return None,
@@ -133,7 +144,9 @@ impl Pattern {
         loop {
             match (ours.next(), theirs.next()) {
                 (Some(Segment::Rest), _) | (_, Some(Segment::Rest)) | (None, None) => return true,
-                (Some(Segment::Static(one)), Some(Segment::Static(two))) if one != two => return false,
+                (Some(Segment::Static(one)), Some(Segment::Static(two))) if one != two => {
+                    return false;
+                }
                 (Some(_), Some(_)) => {}
                 (None, Some(_)) | (Some(_), None) => return false,
             }
@@ -147,17 +160,31 @@ fn segment(raw: &str) -> Segment {
     if raw.starts_with("{*") && raw.ends_with('}') {
         return Segment::Rest;
     }
-    let unescaped = |text: &str| text.replace("{{", "{").replace("}}", "}");
-    // Escaped braces are set aside so that only parameters are left to be found.
-    let marked = raw.replace("{{", "\u{0}\u{1}").replace("}}", "\u{0}\u{2}");
-    let restored = |text: &str| text.replace("\u{0}\u{1}", "{").replace("\u{0}\u{2}", "}");
-    match (marked.find('{'), marked.find('}')) {
-        (Some(open), Some(close)) if open < close => Segment::Parameter {
-            before: restored(&marked[..open]),
-            after: restored(&marked[close + 1..]),
-        },
-        _ => Segment::Static(unescaped(raw)),
+    parameter(raw).unwrap_or_else(|| Segment::Static(raw.replace("{{", "{").replace("}}", "}")))
+}
+
+/// The one parameter of a segment; `None` when it has none, or what the tree will refuse.
+fn parameter(raw: &str) -> Option<Segment> {
+    let (before, rest) = literal(raw);
+    let (name, rest) = rest.strip_prefix('{')?.split_once('}')?;
+    let (after, rest) = literal(rest);
+    let well_formed = rest.is_empty() && !name.is_empty() && !name.starts_with('*');
+    well_formed.then_some(Segment::Parameter { before, after })
+}
+
+/// The text before a brace that is not doubled, and what follows.
+fn literal(raw: &str) -> (String, &str) {
+    let mut text = String::new();
+    let mut rest = raw;
+    while let Some(next) = rest.chars().next() {
+        let brace = matches!(next, '{' | '}');
+        if brace && !rest[1..].starts_with(next) {
+            break;
+        }
+        text.push(next);
+        rest = &rest[if brace { 2 } else { next.len_utf8() }..];
     }
+    (text, rest)
 }
 
 fn shape(raw: &str, segment: &Segment, count: &mut usize) -> String {

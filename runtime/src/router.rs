@@ -74,7 +74,9 @@ impl<'a> PathParameters<'a> {
 
     /// The last parameter; empty when there is none.
     pub fn last(&self) -> &'a str {
-        self.count.checked_sub(1).map_or("", |index| self.get(index))
+        self.count
+            .checked_sub(1)
+            .map_or("", |index| self.get(index))
     }
 }
 
@@ -111,7 +113,10 @@ pub struct RouterBuilder {
 impl RouterBuilder {
     /// Starts with no routes. With `redirect_slashes` a missing or needless last slash redirects.
     pub fn new(redirect_slashes: bool) -> Self {
-        Self { routes: Vec::new(), redirect_slashes }
+        Self {
+            routes: Vec::new(),
+            redirect_slashes,
+        }
     }
 
     /// Adds a route: `{name}` matches one segment, a last `{*name}` the rest.
@@ -121,7 +126,10 @@ impl RouterBuilder {
     pub fn add(&mut self, path: &str, converters: &[Converter], methods: &[&str], target: &Target) {
         self.routes.push(Route {
             pattern: Pattern::new(path, converters),
-            methods: methods.iter().map(|method| method.as_bytes().into()).collect(),
+            methods: methods
+                .iter()
+                .map(|method| method.as_bytes().into())
+                .collect(),
             target: target.clone(),
         });
     }
@@ -155,13 +163,21 @@ impl RouterBuilder {
             // A catch-all also matches nothing, unless that very path has a shape of its own.
             let _ = tree.insert(prefix, index);
         }
-        Ok(Router { tree, nodes, routes: self.routes, redirect_slashes: self.redirect_slashes })
+        Ok(Router {
+            tree,
+            nodes,
+            routes: self.routes,
+            redirect_slashes: self.redirect_slashes,
+        })
     }
 }
 
 /// Which routes may answer paths of this shape.
 fn node_of(pattern: &Pattern, routes: &[Route]) -> Node {
-    let overlapping = routes.iter().enumerate().filter(|(_, r)| r.pattern.overlaps(pattern));
+    let overlapping = routes
+        .iter()
+        .enumerate()
+        .filter(|(_, r)| r.pattern.overlaps(pattern));
     let candidates: Vec<Candidate> = overlapping
         .map(|(route, other)| Candidate {
             route,
@@ -175,8 +191,9 @@ fn node_of(pattern: &Pattern, routes: &[Route]) -> Node {
 /// The methods of some routes with those that are answered without a handler.
 fn allow<'r>(routes: impl Iterator<Item = &'r Route>) -> String {
     let methods = routes.flat_map(|route| &route.methods);
-    let mut names: Vec<String> =
-        methods.map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+    let mut names: Vec<String> = methods
+        .map(|name| String::from_utf8_lossy(name).into_owned())
+        .collect();
     if names.iter().any(|name| name == "GET") {
         names.push("HEAD".into());
     }
@@ -197,7 +214,9 @@ pub struct Router {
 impl Router {
     /// Finds who answers `method` on the decoded `path`.
     pub fn find<'a>(&'a self, method: &[u8], path: &'a str) -> Found<'a> {
-        let Ok(matched) = self.tree.at(path) else { return self.miss(path) };
+        let Ok(matched) = self.tree.at(path) else {
+            return self.miss(path);
+        };
         let node = &self.nodes[*matched.value];
         if let Some(found) = self.search(node, method, path, &matched.params) {
             return found;
@@ -208,9 +227,8 @@ impl Router {
         {
             return found;
         }
-        let matches = |candidate: &Candidate| {
-            self.parameters(candidate, path, &matched.params).is_some()
-        };
+        let matches =
+            |candidate: &Candidate| self.parameters(candidate, path, &matched.params).is_some();
         if !node.candidates.iter().any(matches) {
             return self.miss(path);
         }

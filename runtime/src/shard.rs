@@ -90,17 +90,26 @@ pub struct Shard<A: Application> {
 
 impl<A: Application> Clone for Shard<A> {
     fn clone(&self) -> Self {
-        Self { shared: self.shared.clone() }
+        Self {
+            shared: self.shared.clone(),
+        }
     }
 }
 
 impl<A: Application> Shard<A> {
     /// Makes a shard that does not accept yet.
     pub fn new(options: ShardOptions<A>) -> Self {
-        let ShardOptions { application, router, limits, access_log } = options;
-        let ms = |seconds: f64| Duration::try_from_secs_f64(seconds).map_or(u64::MAX, |d| {
-            u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
-        });
+        let ShardOptions {
+            application,
+            router,
+            limits,
+            access_log,
+        } = options;
+        let ms = |seconds: f64| {
+            Duration::try_from_secs_f64(seconds).map_or(u64::MAX, |d| {
+                u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
+            })
+        };
         let shared = Shared {
             head_limits: HeadLimits {
                 head_bytes_max: limits.head_bytes_max,
@@ -126,7 +135,9 @@ impl<A: Application> Shard<A> {
             drained: RefCell::default(),
             acceptors: RefCell::default(),
         };
-        Self { shared: Rc::new(shared) }
+        Self {
+            shared: Rc::new(shared),
+        }
     }
 
     /// Accepts from `listener` until the shard drains.
@@ -201,7 +212,11 @@ impl<A: Application> Shard<A> {
     /// the last.
     pub fn start_drain(&self) {
         self.shared.draining.set(true);
-        self.shared.acceptors.take().into_iter().for_each(reactor::wake);
+        self.shared
+            .acceptors
+            .take()
+            .into_iter()
+            .for_each(reactor::wake);
         self.shared.deadlines.drain_idle();
     }
 

@@ -1,9 +1,9 @@
 //! A folder whose files are served without asking the application.
 
 use crate::answer::{Answer, AnswerBody, FileBody, FileSource};
+use crate::open_file::OpenFile;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use crate::open_file::OpenFile;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -49,7 +49,13 @@ impl StaticFolder {
     ) -> std::io::Result<Self> {
         let folder = File::open(folder)?.into();
         let recent = RefCell::default();
-        Ok(Self { folder, media_type, html, follow_symlinks, recent })
+        Ok(Self {
+            folder,
+            media_type,
+            html,
+            follow_symlinks,
+            recent,
+        })
     }
 
     /// Answers for the file at `tail`, a decoded path below the folder. What changes in the
@@ -75,7 +81,11 @@ impl StaticFolder {
             return not_found();
         };
         let fields = self.fields(&name).into();
-        let recent = Recent { file: Rc::new(file), fields, looked_up_ms: now_ms };
+        let recent = Recent {
+            file: Rc::new(file),
+            fields,
+            looked_up_ms: now_ms,
+        };
         let answer = file_answer(&recent);
         if recents.len() >= OPEN_MAX {
             recents.clear();

@@ -37,11 +37,19 @@ impl Stream {
         Self { socket, fd }
     }
 
-    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        into: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.socket).poll_read(cx, into)
     }
 
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.socket).poll_write(cx, bytes)
     }
 
@@ -53,7 +61,10 @@ impl Stream {
 
     /// Makes the close that follows a reset: the peer must not take what it has for whole.
     pub(crate) fn reset_on_close(&self) {
-        let now = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+        let now = nix::libc::linger {
+            l_onoff: 1,
+            l_linger: 0,
+        };
         // SAFETY: the descriptor belongs to `socket`, which lives as long as `self`.
         let socket = unsafe { BorrowedFd::borrow_raw(self.fd) };
         // At worst the connection ends as if it were whole.
@@ -83,12 +94,18 @@ impl Listener {
         let address: SockaddrStorage = getsockname(socket.as_raw_fd())?;
         let flags = OFlag::from_bits_retain(fcntl(&socket, FcntlArg::F_GETFL)?);
         fcntl(&socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
-        Ok(Self { socket, unix: address.family() == Some(AddressFamily::Unix) })
+        Ok(Self {
+            socket,
+            unix: address.family() == Some(AddressFamily::Unix),
+        })
     }
 
     /// Takes the next connection out of the queue; `None` when it is empty.
     pub(crate) fn accept(&self) -> io::Result<Option<OwnedFd>> {
-        match socket::accept4(self.socket.as_raw_fd(), SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC) {
+        match socket::accept4(
+            self.socket.as_raw_fd(),
+            SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC,
+        ) {
             Ok(raw) => {
                 // SAFETY: accept4 has just returned this descriptor to us alone.
                 let accepted = unsafe { OwnedFd::from_raw_fd(raw) };
@@ -115,8 +132,14 @@ impl Listener {
         }
         let address = getpeername::<SockaddrStorage>(accepted.as_raw_fd()).ok();
         let tcp = address.and_then(|address| {
-            let v4 = address.as_sockaddr_in().map(|a| SocketAddr::from((a.ip(), a.port())));
-            v4.or_else(|| address.as_sockaddr_in6().map(|a| SocketAddr::from((a.ip(), a.port()))))
+            let v4 = address
+                .as_sockaddr_in()
+                .map(|a| SocketAddr::from((a.ip(), a.port())));
+            v4.or_else(|| {
+                address
+                    .as_sockaddr_in6()
+                    .map(|a| SocketAddr::from((a.ip(), a.port())))
+            })
         });
         tcp.map_or(Peer::Unix, |peer| {
             // A socket for both families knows IPv4 peers by a mapped address.

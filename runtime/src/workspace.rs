@@ -19,7 +19,11 @@ pub(crate) struct ReceiveBuffer {
 
 impl ReceiveBuffer {
     fn new() -> Self {
-        Self { bytes: vec![0; RECEIVE_BYTES], start: 0, end: 0 }
+        Self {
+            bytes: vec![0; RECEIVE_BYTES],
+            start: 0,
+            end: 0,
+        }
     }
 
     /// The bytes that wait.
@@ -112,13 +116,20 @@ impl Workspace {
 /// Workspaces of one shard that nobody uses just now.
 #[derive(Default)]
 pub(crate) struct WorkspacePool {
+    #[expect(
+        clippy::vec_box,
+        reason = "a connection holds the box: it is passed on as it is"
+    )]
     free: RefCell<Vec<Box<Workspace>>>,
 }
 
 impl WorkspacePool {
     /// The one that was given back last: its memory is the warmest.
     pub(crate) fn take(&self) -> Box<Workspace> {
-        self.free.borrow_mut().pop().unwrap_or_else(|| Box::new(Workspace::new()))
+        self.free
+            .borrow_mut()
+            .pop()
+            .unwrap_or_else(|| Box::new(Workspace::new()))
     }
 
     pub(crate) fn give_back(&self, mut workspace: Box<Workspace>) {

@@ -1,6 +1,6 @@
 """The Rust side: the request, JSON, and the machinery that runs a shard."""
 
-from asyncio import Future
+from asyncio import AbstractEventLoop, Future
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -124,6 +124,12 @@ class Request:
     async def _next_chunk(self) -> bytes:
         """The next bytes of the body, ``b""`` at its end; raises ``ClientDisconnect``."""
 
+    def _take_chunk(self) -> bytes | None:
+        """The next bytes if they are here, ``b""`` at the end."""
+
+    def _chunk_arrival(self) -> Future[None]:
+        """Done when ``_take_chunk`` has something to say."""
+
     def _is_disconnected(self) -> bool:
         """Whether the client has gone, as far as the reactor knows."""
 
@@ -141,6 +147,12 @@ def run_reactor(timeout: float | None, /) -> bool:
 
     Returns whether asyncio's epoll set may have events.
     """
+
+def install_loop(loop: AbstractEventLoop, epoll_fd: int, /) -> None:
+    """Tie a reactor to a loop whose selector is the epoll set ``epoll_fd``."""
+
+def log_error(message: str, /) -> None:
+    """Write a line to the server's log."""
 
 def ready(state: Mapping[str, Any], /) -> None:
     """Tell the supervisor that this shard answers; ``state`` is the lifespan's."""

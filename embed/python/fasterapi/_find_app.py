@@ -222,9 +222,11 @@ def user_traceback(error: BaseException) -> str:
 
 
 def _without_our_frames(found: TracebackType | None) -> TracebackType | None:
+    # Modules inside the binary have no `__file__`.
+    this_file = _without_our_frames.__code__.co_filename
     while found is not None:
         code = found.tb_frame.f_code
-        ours = code.co_filename in {__file__, importlib.__file__}
+        ours = code.co_filename in {this_file, importlib.__file__}
         if not ours and not code.co_filename.startswith("<frozen importlib"):
             break
         found = found.tb_next

@@ -19,9 +19,15 @@ def routes_table(plans: Sequence[RoutePlan]) -> list[str]:
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
-def print_routes(plans: Sequence[RoutePlan]) -> None:
-    """Print the table on standard output."""
-    print("\n".join(routes_table(plans)))
+def print_routes(plans: Sequence[RoutePlan], as_json: bool = False) -> None:
+    """Print the table on standard output, or one JSON array of objects."""
+    if not as_json:
+        print("\n".join(routes_table(plans)))
+        return
+    import json
+
+    names = ("methods", "path", "handler", "runs")
+    print(json.dumps([dict(zip(names, _row(plan), strict=True)) for plan in plans]))
 
 
 def _row(plan: RoutePlan) -> tuple[str, str, str, str]:

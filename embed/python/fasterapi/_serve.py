@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+import signal
 
 from fasterapi import _core
 
@@ -41,10 +42,25 @@ class ReactorSelector(selectors.EpollSelector):
         return []
 
 
+class ShardEventLoop(asyncio.SelectorEventLoop):
+    """The stock selector loop, which every signal wakes."""
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        """As asyncio's, which stops listening for wake-ups with its last handler.
+
+        Handlers of ``signal.signal`` still need them: the reactor does not return
+        to Python for a signal alone.
+        """
+        removed = super().remove_signal_handler(sig)
+        if not self.is_closed():
+            signal.set_wakeup_fd(self._csock.fileno())
+        return removed
+
+
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """A stock selector loop over a ``ReactorSelector``."""
+    """A ``ShardEventLoop`` over a ``ReactorSelector``."""
     selector = ReactorSelector()
-    loop = asyncio.SelectorEventLoop(selector)
+    loop = ShardEventLoop(selector)
     _core.install_loop(loop, selector.fileno())
     return loop
 
@@ -73,7 +89,15 @@ def run(app: FasterAPI) -> None:
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         # Not `runner.run`, which would take SIGINT over from its owner. Leaving
         # the runner cancels what is left and closes generators and threads.
-        runner.get_loop().run_until_complete(serve(app))
+        loop = runner.get_loop()
+        serving = loop.create_task(serve(app))
+        while True:
+            try:
+                return loop.run_until_complete(serving)
+            except (SystemExit, KeyboardInterrupt) as error:
+                if serving.done():
+                    raise
+                _core.log_error(f"a task raised {error!r}, which ends only that task")
 
 
 async def drive_stream(response: StreamingResponse, send: Send) -> None:

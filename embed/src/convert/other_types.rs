@@ -26,6 +26,7 @@ struct Known {
     decimal: Py<PyType>,
     uuid: Py<PyType>,
     path: Py<PyType>,
+    pattern: Py<PyType>,
     collections: Vec<Py<PyType>>,
 }
 
@@ -45,6 +46,7 @@ impl Known {
                 decimal: class("decimal", "Decimal")?,
                 uuid: class("uuid", "UUID")?,
                 path: class("pathlib", "PurePath")?,
+                pattern: class("re", "Pattern")?,
                 collections: vec![
                     class("builtins", "set")?,
                     class("builtins", "frozenset")?,
@@ -83,6 +85,13 @@ pub(crate) fn render_other<'py>(object: &Bound<'py, PyAny>) -> PyResult<Rendered
         return decimal(object);
     }
     if object.is_instance(known.uuid.bind(py))? || object.is_instance(known.path.bind(py))? {
+        return Ok(Rendered::Text(object.str()?.to_str()?.to_owned()));
+    }
+    if object.is_instance(known.pattern.bind(py))? {
+        return Ok(Rendered::Object(object.getattr("pattern")?));
+    }
+    if object.get_type().module()? == "ipaddress" {
+        // Addresses, networks and interfaces; whoever has one has imported the module.
         return Ok(Rendered::Text(object.str()?.to_str()?.to_owned()));
     }
     if let Ok(bytes) = object.cast::<PyBytes>() {

@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyString};
+use std::borrow::Cow;
 
 /// The scalar types a parameter can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,26 +16,33 @@ pub(crate) enum Convert {
 }
 
 /// What a 422 answer says about a value: `type` and `msg`, as pydantic words them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(crate) kind: &'static str,
-    pub(crate) message: &'static str,
+    pub(crate) message: Cow<'static, str>,
+    /// The parser's own words, where pydantic passes them on.
+    pub(crate) error: Option<String>,
 }
 
-pub(crate) const MISSING: Problem = Problem { kind: "missing", message: "Field required" };
-const NOT_INT: Problem = Problem {
-    kind: "int_parsing",
-    message: "Input should be a valid integer, unable to parse string as an integer",
-};
-const NOT_FLOAT: Problem = Problem {
-    kind: "float_parsing",
-    message: "Input should be a valid number, unable to parse string as a number",
-};
-const NOT_BOOL: Problem = Problem {
-    kind: "bool_parsing",
-    message: "Input should be a valid boolean, unable to interpret input",
-};
-const NOT_UUID: Problem = Problem { kind: "uuid_parsing", message: "Input should be a valid UUID" };
+impl Problem {
+    const fn fixed(kind: &'static str, message: &'static str) -> Self {
+        Self { kind, message: Cow::Borrowed(message), error: None }
+    }
+}
+
+pub(crate) const MISSING: Problem = Problem::fixed("missing", "Field required");
+const NOT_INT: Problem = Problem::fixed(
+    "int_parsing",
+    "Input should be a valid integer, unable to parse string as an integer",
+);
+const NOT_FLOAT: Problem = Problem::fixed(
+    "float_parsing",
+    "Input should be a valid number, unable to parse string as a number",
+);
+const NOT_BOOL: Problem = Problem::fixed(
+    "bool_parsing",
+    "Input should be a valid boolean, unable to interpret input",
+);
 
 impl Convert {
     /// The converter of that name in a route plan.
@@ -57,7 +65,7 @@ impl Convert {
             Self::Bool => boolean(text)
                 .map(|flag| PyBool::new(py, flag).to_owned().into_any())
                 .ok_or(NOT_BOOL),
-            Self::Uuid => uuid(py, text).ok_or(NOT_UUID),
+            Self::Uuid => uuid(py, text),
         }
     }
 }
@@ -111,10 +119,15 @@ fn boolean(text: &str) -> Option<bool> {
     FALSE.contains(&lower.as_str()).then_some(false)
 }
 
-fn uuid<'py>(py: Python<'py>, text: &str) -> Option<Bound<'py, PyAny>> {
+fn uuid<'py>(py: Python<'py>, text: &str) -> Result<Bound<'py, PyAny>, Problem> {
     static UUID: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let class = UUID
-        .get_or_try_init(py, || Ok::<_, PyErr>(py.import("uuid")?.getattr("UUID")?.unbind()))
-        .ok()?;
-    class.bind(py).call1((text,)).ok()
+    let problem = |error: String| Problem {
+        kind: "uuid_parsing",
+        message: format!("Input should be a valid UUID, {error}").into(),
+        error: Some(error),
+    };
+    let parsed = uuid::Uuid::parse_str(text).map_err(|error| problem(error.to_string()))?;
+    UUID.get_or_try_init(py, || Ok::<_, PyErr>(py.import("uuid")?.getattr("UUID")?.unbind()))
+        .and_then(|class| class.bind(py).call1((parsed.to_string(),)))
+        .map_err(|error| problem(error.to_string()))
 }

@@ -2,15 +2,16 @@
 
 use crate::convert::json_out::to_json;
 use crate::handler::{Handler, Invalid};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyType};
 use runtime::protocols::http1;
-use runtime::{Answer, AnswerBody, FileBody, FileSource};
+use runtime::{Answer, AnswerBody, FileBody, FileSource, OpenFile};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 const JSON_FIELDS: &[u8] = b"content-type: application/json\r\n";
 
@@ -111,7 +112,11 @@ fn from_response(response: Bound<'_, PyAny>) -> PyResult<Converted<'_>> {
     let StreamHead { status, fields, close, .. } = head;
     let body = if response.is_instance(classes.file.bind(py))? {
         let path: PathBuf = response.getattr("path")?.extract()?;
-        AnswerBody::File(FileBody { source: FileSource::Path(path) })
+        let file = OpenFile::open(&path).map_err(|error| {
+            let problem = format!("the file {} cannot be sent: {error}", path.display());
+            PyRuntimeError::new_err(problem)
+        })?;
+        AnswerBody::File(FileBody { source: FileSource::Open(Rc::new(file)) })
     } else {
         let body = response.getattr(pyo3::intern!(py, "body"))?;
         AnswerBody::Bytes(body.cast_into::<PyBytes>()?.as_bytes().to_vec())
@@ -182,8 +187,9 @@ pub(crate) fn from_invalid(invalid: &[Invalid]) -> Answer {
     let detail = invalid.iter().map(|wrong| Complaint {
         kind: wrong.problem.kind,
         loc: (wrong.place, &wrong.name),
-        msg: wrong.problem.message,
+        msg: &wrong.problem.message,
         input: wrong.input.as_deref(),
+        ctx: wrong.problem.error.as_deref().map(|error| Context { error }),
     });
     let complaints = Complaints { detail: detail.collect() };
     // Strings always have a JSON form.
@@ -203,6 +209,14 @@ struct Complaint<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     loc: (&'static str, &'a str),
-    msg: &'static str,
+    msg: &'a str,
     input: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ctx: Option<Context<'a>>,
+}
+
+/// What pydantic adds to some entries.
+#[derive(Serialize)]
+struct Context<'a> {
+    error: &'a str,
 }

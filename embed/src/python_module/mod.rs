@@ -5,7 +5,8 @@ pub(crate) mod stream_sender;
 
 use crate::convert::{json_in, json_out};
 use crate::event_loop::EventLoop;
-use crate::request_task::{RequestTask, TaskWait};
+use crate::request_task::RequestTask;
+use crate::task_interface::TaskWait;
 use crate::{pip_form, shard_process};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -32,6 +33,7 @@ pub fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(set_drain_future, module)?)?;
     module.add_function(wrap_pyfunction!(ready, module)?)?;
     module.add_function(wrap_pyfunction!(on_control, module)?)?;
+    module.add_function(wrap_pyfunction!(log_error, module)?)?;
     module.add_function(wrap_pyfunction!(json_bytes, module)?)?;
     module.add_function(wrap_pyfunction!(json_loads, module)?)?;
     module.add_function(wrap_pyfunction!(main, module)?)?;
@@ -76,6 +78,12 @@ fn ready(py: Python<'_>, state: &Bound<'_, PyAny>) -> PyResult<()> {
 #[pyfunction]
 fn on_control(py: Python<'_>) {
     shard_process::on_control(py);
+}
+
+/// Writes a line to the server's log.
+#[pyfunction]
+fn log_error(message: &str) {
+    crate::logging::error(message);
 }
 
 /// Writes an object as JSON; raises `ValueError` for what has no JSON form.

@@ -6,24 +6,30 @@ use crate::request_task::RequestTask;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use runtime::ChunkSender;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 /// Takes the pieces of one streamed answer, on the shard's thread.
 #[pyclass(unsendable, module = "fasterapi._core")]
 pub(crate) struct StreamSender {
     queue: RefCell<Option<ChunkSender>>,
+    /// The length that the head has stated, and the bytes that came, both in bytes.
+    stated: Option<u64>,
+    sent: Cell<u64>,
 }
 
 impl StreamSender {
-    pub(crate) fn new(queue: ChunkSender) -> Self {
-        Self { queue: RefCell::new(Some(queue)) }
+    pub(crate) fn new(queue: ChunkSender, stated: Option<u64>) -> Self {
+        Self { queue: RefCell::new(Some(queue)), stated, sent: Cell::new(0) }
     }
 
-    /// The answer is complete.
-    pub(crate) fn finish(&self) {
-        if let Some(queue) = self.queue.take() {
-            queue.finish();
-        }
+    /// The answer is complete. What is wrong with its length, if anything is.
+    pub(crate) fn finish(&self) -> Option<String> {
+        let queue = self.queue.take()?;
+        let is_gone = queue.is_gone();
+        queue.finish();
+        let (stated, sent) = (self.stated?, self.sent.get());
+        (sent != stated && !is_gone)
+            .then(|| format!("stated a content-length of {stated} and sent {sent} bytes"))
     }
 
     /// The answer cannot be completed.
@@ -47,7 +53,9 @@ impl StreamSender {
         let py = data.py();
         let queue = self.queue.borrow();
         let Some(queue) = queue.as_ref() else { return Ok(None) };
-        if queue.send(data.as_bytes().to_vec()) {
+        let data = data.as_bytes();
+        self.sent.set(self.sent.get() + data.len() as u64);
+        if queue.send(data.to_vec()) {
             return Ok(None);
         }
         let future = EventLoop::current()?.create_future(py)?;

@@ -1,0 +1,15 @@
+//! The runtime as its peers see it: raw bytes over sockets against a small Rust application.
+#![allow(clippy::unwrap_used)]
+
+mod bodies;
+mod drain;
+mod errors;
+mod files;
+mod harness;
+mod late;
+mod limits;
+mod persistence;
+mod reactor;
+mod routing;
+mod streams;
+mod timeouts;
