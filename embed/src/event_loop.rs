@@ -38,7 +38,10 @@ impl EventLoop {
         let py = loop_.py();
         let reactor = Reactor::new(epoll_fd).map_err(explain)?;
         let tasks = py.import("asyncio.tasks")?;
-        let eager = tasks.getattr("_eager_tasks").ok().and_then(|set| set.cast_into().ok());
+        let eager = tasks
+            .getattr("_eager_tasks")
+            .ok()
+            .and_then(|set| set.cast_into().ok());
         let callback_options = PyDict::new(py);
         let context = py.import("contextvars")?.call_method0("copy_context")?;
         callback_options.set_item("context", context)?;
@@ -50,7 +53,10 @@ impl EventLoop {
             leave_task: tasks.getattr("_leave_task")?.unbind(),
             eager_tasks: eager.map(Bound::unbind),
             register_task: tasks.getattr("_register_task")?.unbind(),
-            cancelled_error: py.import("asyncio.exceptions")?.getattr("CancelledError")?.unbind(),
+            cancelled_error: py
+                .import("asyncio.exceptions")?
+                .getattr("CancelledError")?
+                .unbind(),
             callback_options: callback_options.unbind(),
             timers_before: Cell::new(0),
         };
@@ -63,9 +69,13 @@ impl EventLoop {
     /// # Errors
     /// `RuntimeError` where none was installed: outside of a shard's own thread.
     pub(crate) fn current() -> PyResult<Rc<Self>> {
-        CURRENT.with(|current| current.borrow().clone()).ok_or_else(|| {
-            pyo3::exceptions::PyRuntimeError::new_err("this thread runs no FasterAPI event loop")
-        })
+        CURRENT
+            .with(|current| current.borrow().clone())
+            .ok_or_else(|| {
+                pyo3::exceptions::PyRuntimeError::new_err(
+                    "this thread runs no FasterAPI event loop",
+                )
+            })
     }
 
     /// asyncio's loop object.
@@ -93,20 +103,28 @@ impl EventLoop {
     /// After Python code ran inside the reactor: if it scheduled callbacks or timers, asyncio has
     /// to have its turn, because it chose its timeout before.
     pub(crate) fn after_python(&self, py: Python<'_>) {
-        if self.has_callbacks(py) || self.timers(py).unwrap_or(usize::MAX) > self.timers_before.get() {
+        if self.has_callbacks(py)
+            || self.timers(py).unwrap_or(usize::MAX) > self.timers_before.get()
+        {
             runtime::interrupt();
         }
     }
 
     /// How many timers asyncio holds. It replaces the list now and then.
     fn timers(&self, py: Python<'_>) -> PyResult<usize> {
-        self.loop_.bind(py).getattr(pyo3::intern!(py, "_scheduled"))?.len()
+        self.loop_
+            .bind(py)
+            .getattr(pyo3::intern!(py, "_scheduled"))?
+            .len()
     }
 
     /// Makes `task` the current one.
     pub(crate) fn enter(&self, task: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = task.py();
-        self.enter_task.bind(py).call1((self.loop_.bind(py), task)).map(drop)
+        self.enter_task
+            .bind(py)
+            .call1((self.loop_.bind(py), task))
+            .map(drop)
     }
 
     /// Ends what [`Self::enter`] began.
@@ -150,22 +168,32 @@ impl EventLoop {
         let options = PyDict::new(py);
         options.set_item(pyo3::intern!(py, "context"), context)?;
         let call_soon = pyo3::intern!(py, "call_soon");
-        self.loop_.bind(py).call_method(call_soon, (callback, argument), Some(&options))?;
+        self.loop_
+            .bind(py)
+            .call_method(call_soon, (callback, argument), Some(&options))?;
         self.after_python(py);
         Ok(())
     }
 
     /// Calls `callback()` of ours from asyncio's ready queue.
-    pub(crate) fn call_soon_bare(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub(crate) fn call_soon_bare(
+        &self,
+        py: Python<'_>,
+        callback: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
         let call_soon = pyo3::intern!(py, "call_soon");
-        self.loop_.bind(py).call_method(call_soon, (callback,), Some(self.callback_options(py)))?;
+        self.loop_
+            .bind(py)
+            .call_method(call_soon, (callback,), Some(self.callback_options(py)))?;
         self.after_python(py);
         Ok(())
     }
 
     /// A new future of this loop.
     pub(crate) fn create_future<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.loop_.bind(py).call_method0(pyo3::intern!(py, "create_future"))
+        self.loop_
+            .bind(py)
+            .call_method0(pyo3::intern!(py, "create_future"))
     }
 }
 
@@ -198,7 +226,9 @@ fn detached<T>(py: Python<'_>, work: impl FnOnce() -> T) -> T {
 /// Resolves `future` unless it is done; for futures that only our own code resolves.
 pub(crate) fn resolve(py: Python<'_>, future: &Py<PyAny>) {
     let future = future.bind(py);
-    let done = future.call_method0(pyo3::intern!(py, "done")).and_then(|done| done.is_truthy());
+    let done = future
+        .call_method0(pyo3::intern!(py, "done"))
+        .and_then(|done| done.is_truthy());
     if matches!(done, Ok(false))
         && let Err(error) = future.call_method1(pyo3::intern!(py, "set_result"), (py.None(),))
     {

@@ -39,7 +39,11 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     pub(crate) fn new(handler: Arc<Handler>, debug: bool, key: RequestKey) -> Self {
-        Self { handler, debug, stage: Stage::Handler(key) }
+        Self {
+            handler,
+            debug,
+            stage: Stage::Handler(key),
+        }
     }
 
     /// Decides what comes after `done`, the end of the task's coroutine.
@@ -58,13 +62,18 @@ impl Exchange {
                         pending::deliver(key, answer);
                         self.start_background(&background)
                     }
-                    Ok(Converted::Stream(head, response)) => self.start_stream(task, key, head, &response),
+                    Ok(Converted::Stream(head, response)) => {
+                        self.start_stream(task, key, head, &response)
+                    }
                     Err(error) if is_cancelled(py, &error) => {
                         pending::give_up(key);
                         Finish::Over(Err(error))
                     }
                     Err(error) => {
-                        pending::deliver(key, answer_for_error(py, &error, &self.handler, self.debug));
+                        pending::deliver(
+                            key,
+                            answer_for_error(py, &error, &self.handler, self.debug),
+                        );
                         Finish::Over(Err(error))
                     }
                 }
@@ -101,7 +110,11 @@ impl Exchange {
 
     /// Goes on with a response's background work, in the same task and context.
     fn start_background(&self, background: &Bound<'_, PyAny>) -> Finish {
-        let exchange = Self { handler: self.handler.clone(), debug: self.debug, stage: Stage::Background };
+        let exchange = Self {
+            handler: self.handler.clone(),
+            debug: self.debug,
+            stage: Stage::Background,
+        };
         match background.call0() {
             Ok(coroutine) => Finish::Continue(coroutine.unbind(), exchange),
             Err(error) => {
@@ -142,7 +155,15 @@ fn stream_of(head: StreamHead) -> (ChunkSender, Answer) {
     let (sender, receiver) = chunk_queue();
     let body = AnswerBody::Stream(receiver, head.length);
     let fields = Cow::Owned(head.fields);
-    (sender, Answer { status: head.status, fields, close: head.close, body })
+    (
+        sender,
+        Answer {
+            status: head.status,
+            fields,
+            close: head.close,
+            body,
+        },
+    )
 }
 
 fn cancel_when_gone(sender: &ChunkSender, task: &Bound<'_, RequestTask>) {
@@ -171,7 +192,10 @@ fn prepare_stream(
     static DRIVE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = response.py();
     let drive = DRIVE.get_or_try_init(py, || -> PyResult<Py<PyAny>> {
-        Ok(py.import("fasterapi._serve")?.getattr("drive_stream")?.unbind())
+        Ok(py
+            .import("fasterapi._serve")?
+            .getattr("drive_stream")?
+            .unbind())
     })?;
     let sender = Py::new(py, StreamSender::new(sender, stated))?;
     let coroutine = drive.bind(py).call1((response, &sender))?;
@@ -190,8 +214,16 @@ pub(crate) fn stream_from_plain_call(
     let (sender, answer) = stream_of(head);
     let (coroutine, sender) = prepare_stream(response, sender, stated)?;
     let stage = Stage::Stream(sender.clone_ref(py), background_of(response));
-    let task = RequestTask::new(py, coroutine, Exchange { handler, debug, stage })?;
-    sender.bind(py).borrow().on_gone(&task.bind(py));
+    let task = RequestTask::new(
+        py,
+        coroutine,
+        Exchange {
+            handler,
+            debug,
+            stage,
+        },
+    )?;
+    sender.bind(py).borrow().on_gone(task.bind(py));
     Ok((answer, task))
 }
 
@@ -207,7 +239,11 @@ pub(crate) fn background_of_plain_call(
     background: &Bound<'_, PyAny>,
 ) -> PyResult<Py<RequestTask>> {
     let coroutine = background.call0()?.unbind();
-    let exchange = Exchange { handler, debug, stage: Stage::Background };
+    let exchange = Exchange {
+        handler,
+        debug,
+        stage: Stage::Background,
+    };
     RequestTask::new(background.py(), coroutine, exchange)
 }
 
@@ -217,7 +253,12 @@ fn is_cancelled(py: Python<'_>, error: &PyErr) -> bool {
 }
 
 /// The answer to a request whose handler raised.
-pub(crate) fn answer_for_error(py: Python<'_>, error: &PyErr, handler: &Handler, debug: bool) -> Answer {
+pub(crate) fn answer_for_error(
+    py: Python<'_>,
+    error: &PyErr,
+    handler: &Handler,
+    debug: bool,
+) -> Answer {
     match from_http_exception(py, error) {
         Ok(Some(answer)) => return answer,
         Ok(None) => log_failure(py, error, &handler.label),
@@ -248,7 +289,9 @@ pub(crate) fn log_failure(py: Python<'_>, error: &PyErr, label: &str) {
 pub(crate) fn traceback_of(py: Python<'_>, error: &PyErr) -> String {
     let formatted = py.import("traceback").and_then(|module| {
         let lines = module.call_method1("format_exception", (error.value(py),))?;
-        pyo3::types::PyString::new(py, "").call_method1("join", (lines,))?.extract::<String>()
+        pyo3::types::PyString::new(py, "")
+            .call_method1("join", (lines,))?
+            .extract::<String>()
     });
     formatted.unwrap_or_else(|_| error.to_string())
 }

@@ -114,9 +114,16 @@ impl Handler {
         let convert = |(at, (name, convert)): (usize, &(String, Convert))| {
             let text = given.get(at);
             let value = convert.apply(py, text);
-            (name.clone(), value.unwrap_or_else(|_| PyString::new(py, text).into_any()))
+            (
+                name.clone(),
+                value.unwrap_or_else(|_| PyString::new(py, text).into_any()),
+            )
         };
-        self.path_converters.iter().enumerate().map(convert).collect()
+        self.path_converters
+            .iter()
+            .enumerate()
+            .map(convert)
+            .collect()
     }
 
     /// Brings every parameter, or says which are wrong.
@@ -132,18 +139,28 @@ impl Handler {
         for parameter in &self.parameters {
             match parameter.value(py, path, query, request) {
                 Ok(value) => arguments.push(value),
-                Err(problem) => invalid.push(problem),
+                Err(problem) => invalid.push(*problem),
             }
         }
-        if invalid.is_empty() { Ok(arguments) } else { Err(invalid) }
+        if invalid.is_empty() {
+            Ok(arguments)
+        } else {
+            Err(invalid)
+        }
     }
 
     /// Calls the handler.
     ///
     /// # Errors
     /// What the handler raises; one that is a coroutine function raises nothing here.
-    pub(crate) fn call<'py>(&self, py: Python<'py>, arguments: &Arguments<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let Some(first) = arguments.first() else { return self.endpoint.bind(py).call0() };
+    pub(crate) fn call<'py>(
+        &self,
+        py: Python<'py>,
+        arguments: &Arguments<'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let Some(first) = arguments.first() else {
+            return self.endpoint.bind(py).call0();
+        };
         let names = self.keyword_names.as_ref();
         let by_name = names.map_or(0, |names| names.bind(py).len());
         // SAFETY: `Bound` is a transparent pointer to a live object, so the vector is an array of
@@ -168,7 +185,11 @@ impl Parameter {
         let convert: String = item.getattr("convert")?.extract()?;
         let required = item.getattr("required")?.is_truthy()?;
         let source = match source.as_str() {
-            "path" => Source::Path(path.iter().position(|(name, _)| *name == alias).unwrap_or(0)),
+            "path" => Source::Path(
+                path.iter()
+                    .position(|(name, _)| *name == alias)
+                    .unwrap_or(0),
+            ),
             "request" => Source::Request,
             _ => Source::Query,
         };
@@ -176,7 +197,11 @@ impl Parameter {
             source,
             convert: Convert::named(&convert),
             alias,
-            default: if required { None } else { Some(item.getattr("default")?.unbind()) },
+            default: if required {
+                None
+            } else {
+                Some(item.getattr("default")?.unbind())
+            },
         })
     }
 
@@ -186,7 +211,7 @@ impl Parameter {
         path: &PathParameters<'_>,
         query: &[u8],
         request: Option<&Bound<'py, PyAny>>,
-    ) -> Result<Bound<'py, PyAny>, Invalid> {
+    ) -> Result<Bound<'py, PyAny>, Box<Invalid>> {
         match self.source {
             Source::Path(at) => self.converted(py, "path", path.get(at)),
             Source::Request => Ok(request.cloned().unwrap_or_else(|| py.None().into_bound(py))),
@@ -205,12 +230,19 @@ impl Parameter {
         py: Python<'py>,
         place: &'static str,
         text: &str,
-    ) -> Result<Bound<'py, PyAny>, Invalid> {
-        self.convert.apply(py, text).map_err(|problem| self.invalid(place, problem, Some(text)))
+    ) -> Result<Bound<'py, PyAny>, Box<Invalid>> {
+        self.convert
+            .apply(py, text)
+            .map_err(|problem| self.invalid(place, problem, Some(text)))
     }
 
-    fn invalid(&self, place: &'static str, problem: Problem, input: Option<&str>) -> Invalid {
-        Invalid { place, name: self.alias.clone(), problem, input: input.map(str::to_owned) }
+    fn invalid(&self, place: &'static str, problem: Problem, input: Option<&str>) -> Box<Invalid> {
+        Box::new(Invalid {
+            place,
+            name: self.alias.clone(),
+            problem,
+            input: input.map(str::to_owned),
+        })
     }
 }
 
@@ -219,7 +251,10 @@ fn query_value<'q>(query: &'q [u8], name: &[u8]) -> Option<Cow<'q, [u8]>> {
     if query.is_empty() {
         return None;
     }
-    http1::query_pairs(query).filter(|(key, _)| **key == *name).last().map(|(_, value)| value)
+    http1::query_pairs(query)
+        .filter(|(key, _)| **key == *name)
+        .last()
+        .map(|(_, value)| value)
 }
 
 fn path_converters(plan: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Convert)>> {

@@ -34,7 +34,11 @@ pub(crate) fn import(py: Python<'_>, target: &str, app_dir: &Path) -> Result<Imp
         add_route(&plan, &mut router, &mut handlers).map_err(explained)?;
     }
     let router = router.build().map_err(|error| error.to_string())?;
-    Ok(Imported { app: app.unbind(), router, handlers })
+    Ok(Imported {
+        app: app.unbind(),
+        router,
+        handlers,
+    })
 }
 
 /// Imports `target` and asks the package for its route plans.
@@ -45,13 +49,19 @@ pub(crate) fn load<'py>(
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyList>)> {
     let finder = py.import("fasterapi._find_app")?;
     let app = finder.call_method1("load_target", (target, app_dir))?;
-    let plans = py.import("fasterapi._plan")?.call_method1("compile_app", (&app,))?;
+    let plans = py
+        .import("fasterapi._plan")?
+        .call_method1("compile_app", (&app,))?;
     Ok((app, plans.cast_into::<PyList>()?))
 }
 
 /// One sentence for what the user did wrong, a traceback for what their code raised.
 pub(crate) fn explain(py: Python<'_>, error: &PyErr) -> String {
-    let name = error.get_type(py).name().map(|name| name.to_string()).unwrap_or_default();
+    let name = error
+        .get_type(py)
+        .name()
+        .map(|name| name.to_string())
+        .unwrap_or_default();
     if name == "TargetError" || name == "RouteError" {
         return error.value(py).to_string();
     }
@@ -70,7 +80,12 @@ fn add_route(
     let files = plan.getattr("static")?;
     if !files.is_none() {
         let folder = static_folder(&files)?;
-        router.add(&path, &converters, &methods, &Target::Static(Rc::new(folder)));
+        router.add(
+            &path,
+            &converters,
+            &methods,
+            &Target::Static(Rc::new(folder)),
+        );
         return Ok(());
     }
     router.add(&path, &converters, &methods, &Target::Route(handlers.len()));
@@ -94,10 +109,15 @@ fn static_folder(files: &Bound<'_, PyAny>) -> PyResult<StaticFolder> {
     let directory: PathBuf = files.getattr("directory")?.extract()?;
     let html = files.getattr("html")?.is_truthy()?;
     let follow = files.getattr("follow_symlink")?.is_truthy()?;
-    let types: HashMap<String, String> =
-        files.py().import("mimetypes")?.getattr("types_map")?.extract()?;
+    let types: HashMap<String, String> = files
+        .py()
+        .import("mimetypes")?
+        .getattr("types_map")?
+        .extract()?;
     let media_type = move |name: &str| {
-        let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+        let extension = name
+            .rsplit_once('.')
+            .map(|(_, extension)| extension.to_ascii_lowercase());
         let known = extension.and_then(|extension| types.get(&format!(".{extension}")));
         match known {
             Some(text) if text.starts_with("text/") => format!("{text}; charset=utf-8"),
@@ -105,5 +125,10 @@ fn static_folder(files: &Bound<'_, PyAny>) -> PyResult<StaticFolder> {
             None => "text/plain; charset=utf-8".to_owned(),
         }
     };
-    Ok(StaticFolder::open(&directory, html, follow, Box::new(media_type))?)
+    Ok(StaticFolder::open(
+        &directory,
+        html,
+        follow,
+        Box::new(media_type),
+    )?)
 }

@@ -33,7 +33,9 @@ struct Slab {
 
 impl Slab {
     fn get(&mut self, key: RequestKey) -> Option<&mut Pending> {
-        self.entries.get_mut(key.index).filter(|entry| entry.generation == key.generation)
+        self.entries
+            .get_mut(key.index)
+            .filter(|entry| entry.generation == key.generation)
     }
 }
 
@@ -47,7 +49,13 @@ pub(crate) fn begin(answer: Option<AnswerSender>, feed: Option<Rc<BodyFeed>>) ->
         let mut slab = slab.borrow_mut();
         slab.generation += 1;
         let generation = slab.generation;
-        let entry = Pending { answer, feed, early: None, abandoned: false, generation };
+        let entry = Pending {
+            answer,
+            feed,
+            early: None,
+            abandoned: false,
+            generation,
+        };
         match slab.free.pop() {
             Some(index) => {
                 slab.entries[index] = entry;
@@ -55,7 +63,10 @@ pub(crate) fn begin(answer: Option<AnswerSender>, feed: Option<Rc<BodyFeed>>) ->
             }
             None => {
                 slab.entries.push(entry);
-                RequestKey { index: slab.entries.len() - 1, generation }
+                RequestKey {
+                    index: slab.entries.len() - 1,
+                    generation,
+                }
             }
         }
     })
@@ -92,7 +103,9 @@ pub(crate) fn deliver(key: RequestKey, answer: Answer) {
 /// Ends a request that gets no answer, because nobody waits for one.
 pub(crate) fn give_up(key: RequestKey) {
     let late = SLAB.with(|slab| {
-        slab.borrow_mut().get(key).is_some_and(|entry| entry.answer.is_some())
+        slab.borrow_mut()
+            .get(key)
+            .is_some_and(|entry| entry.answer.is_some())
     });
     if late {
         finish(key);
@@ -135,5 +148,9 @@ pub(crate) fn abandon(key: RequestKey) {
 
 /// True when the peer has gone or has its answer.
 pub(crate) fn is_abandoned(key: RequestKey) -> bool {
-    SLAB.with(|slab| slab.borrow_mut().get(key).is_none_or(|entry| entry.abandoned))
+    SLAB.with(|slab| {
+        slab.borrow_mut()
+            .get(key)
+            .is_none_or(|entry| entry.abandoned)
+    })
 }

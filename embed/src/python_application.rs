@@ -3,7 +3,8 @@
 use crate::convert::response::{Converted, from_invalid, from_result};
 use crate::event_loop::EventLoop;
 use crate::exchange::{
-    Exchange, answer_for_error, background_of_plain_call, cancel_from_reactor, stream_from_plain_call,
+    Exchange, answer_for_error, background_of_plain_call, cancel_from_reactor,
+    stream_from_plain_call,
 };
 use crate::handler::{Arguments, Handler, Run};
 use crate::pending::{self, RequestKey};
@@ -12,9 +13,7 @@ use crate::request_task::{RequestTask, Resume, copy_context, in_context};
 use crate::thread_pool::{Done, ThreadPool};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use runtime::{
-    Answer, Application, BodyMode, Reply, Request, RequestBody, RouteId, answer_slot,
-};
+use runtime::{Answer, Application, BodyMode, Reply, Request, RequestBody, RouteId, answer_slot};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -36,7 +35,13 @@ impl PythonApplication {
         debug: bool,
     ) -> Self {
         let pool = Rc::new(ThreadPool::new(threads));
-        Self { handlers, pool, app, root_path, debug }
+        Self {
+            handlers,
+            pool,
+            app,
+            root_path,
+            debug,
+        }
     }
 
     /// The pool, for the task that delivers its results.
@@ -145,7 +150,10 @@ impl PythonApplication {
             return Ok(Reply::Later(receiver));
         }
         pending::finish(key);
-        Ok(Reply::Ready(Answer::json(503, r#"{"detail":"Service Unavailable"}"#)))
+        Ok(Reply::Ready(Answer::json(
+            503,
+            r#"{"detail":"Service Unavailable"}"#,
+        )))
     }
 
     /// The answer for what a plain call returned.

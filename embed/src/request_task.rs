@@ -58,7 +58,11 @@ pub(crate) struct RequestTask {
 
 impl RequestTask {
     /// Makes the task of `coroutine`, in a copy of the present context.
-    pub(crate) fn new(py: Python<'_>, coroutine: Py<PyAny>, exchange: Exchange) -> PyResult<Py<Self>> {
+    pub(crate) fn new(
+        py: Python<'_>,
+        coroutine: Py<PyAny>,
+        exchange: Exchange,
+    ) -> PyResult<Py<Self>> {
         let state = State {
             coroutine: Some(coroutine),
             context: copy_context(py)?,
@@ -72,7 +76,12 @@ impl RequestTask {
             name: None,
             blocking: false,
         };
-        let task = Py::new(py, Self { state: Mutex::new(state) })?;
+        let task = Py::new(
+            py,
+            Self {
+                state: Mutex::new(state),
+            },
+        )?;
         EventLoop::current()?.register(task.bind(py).as_any())?;
         Ok(task)
     }
@@ -88,7 +97,9 @@ impl RequestTask {
     /// coroutine (a streamed body) in the same task and context.
     pub(crate) fn run(slf: &Bound<'_, Self>, mut resume: Resume) {
         let py = slf.py();
-        let Ok(event_loop) = EventLoop::current() else { return };
+        let Ok(event_loop) = EventLoop::current() else {
+            return;
+        };
         loop {
             let done = match Self::step(slf, &event_loop, resume) {
                 Stepped::Suspended => return,
@@ -126,7 +137,9 @@ impl RequestTask {
                 resume
             };
             state.waits_for = None;
-            let Some(coroutine) = state.coroutine.as_ref() else { return Stepped::Suspended };
+            let Some(coroutine) = state.coroutine.as_ref() else {
+                return Stepped::Suspended;
+            };
             (coroutine.clone_ref(py), state.context.clone_ref(py), resume)
         };
         if let Err(error) = event_loop.enter(slf.as_any()) {
@@ -153,13 +166,20 @@ impl RequestTask {
     }
 
     /// Arranges to be woken by what the coroutine yielded.
-    fn wait_for(slf: &Bound<'_, Self>, event_loop: &EventLoop, waited: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn wait_for(
+        slf: &Bound<'_, Self>,
+        event_loop: &EventLoop,
+        waited: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
         let py = slf.py();
         if waited.is_none() {
             return Self::give_way(slf, event_loop);
         }
         let blocking = pyo3::intern!(py, "_asyncio_future_blocking");
-        if !waited.getattr(blocking).is_ok_and(|flag| flag.is_truthy().unwrap_or(false)) {
+        if !waited
+            .getattr(blocking)
+            .is_ok_and(|flag| flag.is_truthy().unwrap_or(false))
+        {
             let problem = format!("Task got bad yield: {}", waited.repr()?);
             return Err(PyRuntimeError::new_err(problem));
         }
@@ -199,7 +219,10 @@ impl RequestTask {
     }
 
     fn cancel_message(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.state().cancel_message.as_ref().map(|message| message.clone_ref(py))
+        self.state()
+            .cancel_message
+            .as_ref()
+            .map(|message| message.clone_ref(py))
     }
 
     /// Ends the task: its outcome is kept, whoever awaits it is told.
@@ -207,7 +230,9 @@ impl RequestTask {
         let py = slf.py();
         let outcome = match done {
             Ok(value) => Outcome::Result(value),
-            Err(error) if error.is_instance(py, event_loop.cancelled_error(py)) => Outcome::Cancelled,
+            Err(error) if error.is_instance(py, event_loop.cancelled_error(py)) => {
+                Outcome::Cancelled
+            }
             Err(error) => Outcome::Error(error),
         };
         let callbacks = {
@@ -286,15 +311,22 @@ fn send(py: Python<'_>, coroutine: &Py<PyAny>) -> Advanced {
     unsafe {
         let sent = ffi::PyIter_Send(coroutine.as_ptr(), ffi::Py_None(), &mut result);
         match sent {
-            ffi::PySendResult::PYGEN_RETURN => Advanced::Returned(Bound::from_owned_ptr(py, result).unbind()),
-            ffi::PySendResult::PYGEN_NEXT => Advanced::Yielded(Bound::from_owned_ptr(py, result).unbind()),
+            ffi::PySendResult::PYGEN_RETURN => {
+                Advanced::Returned(Bound::from_owned_ptr(py, result).unbind())
+            }
+            ffi::PySendResult::PYGEN_NEXT => {
+                Advanced::Yielded(Bound::from_owned_ptr(py, result).unbind())
+            }
             ffi::PySendResult::PYGEN_ERROR => Advanced::Raised(PyErr::fetch(py)),
         }
     }
 }
 
 fn throw(py: Python<'_>, coroutine: &Py<PyAny>, error: PyErr) -> Advanced {
-    match coroutine.bind(py).call_method1(pyo3::intern!(py, "throw"), (error.into_value(py),)) {
+    match coroutine
+        .bind(py)
+        .call_method1(pyo3::intern!(py, "throw"), (error.into_value(py),))
+    {
         Ok(yielded) => Advanced::Yielded(yielded.unbind()),
         Err(error) if error.is_instance_of::<PyStopIteration>(py) => {
             match error.value(py).getattr("value") {
@@ -306,7 +338,11 @@ fn throw(py: Python<'_>, coroutine: &Py<PyAny>, error: PyErr) -> Advanced {
     }
 }
 
-pub(crate) fn cancelled_error(py: Python<'_>, event_loop: &EventLoop, message: Option<Py<PyAny>>) -> PyErr {
+pub(crate) fn cancelled_error(
+    py: Python<'_>,
+    event_loop: &EventLoop,
+    message: Option<Py<PyAny>>,
+) -> PyErr {
     let class = event_loop.cancelled_error(py);
     let made = match message {
         Some(message) => class.call1((message,)),
@@ -324,9 +360,14 @@ pub(crate) fn invalid_state(py: Python<'_>, problem: &'static str) -> PyErr {
 }
 
 /// Cancels what a task waits for; false when it was done already.
-pub(crate) fn cancel_future(future: &Bound<'_, PyAny>, message: Option<Py<PyAny>>) -> PyResult<bool> {
+pub(crate) fn cancel_future(
+    future: &Bound<'_, PyAny>,
+    message: Option<Py<PyAny>>,
+) -> PyResult<bool> {
     let py = future.py();
     let options = pyo3::types::PyDict::new(py);
     options.set_item("msg", message)?;
-    future.call_method(pyo3::intern!(py, "cancel"), (), Some(&options))?.is_truthy()
+    future
+        .call_method(pyo3::intern!(py, "cancel"), (), Some(&options))?
+        .is_truthy()
 }

@@ -23,7 +23,10 @@ use std::time::{Duration, Instant};
 const DRAIN_SHARE: f64 = 0.85;
 
 /// What the command line calls when Python is needed.
-pub const HOOKS: Hooks = Hooks { shard: run, routes: print_routes };
+pub const HOOKS: Hooks = Hooks {
+    shard: run,
+    routes: print_routes,
+};
 
 /// What this process serves, on its only serving thread.
 struct Serving {
@@ -88,7 +91,9 @@ fn serve(py: Python<'_>, control: ShardEnd, config: ShardConfig, started: Instan
         started,
     };
     SERVING.with(|slot| slot.replace(Some(serving)));
-    let ran = py.import("fasterapi._serve").and_then(|module| module.call_method1("run", (app,)));
+    let ran = py
+        .import("fasterapi._serve")
+        .and_then(|module| module.call_method1("run", (app,)));
     let was_ready = with_serving(|serving| serving.shard.is_some()).unwrap_or(false);
     match ran {
         Ok(_) => {
@@ -101,7 +106,8 @@ fn serve(py: Python<'_>, control: ShardEnd, config: ShardConfig, started: Instan
                 logging::error(format!("the shard ends:\n{message}"));
             } else {
                 let message = format!("the application failed to start:\n{message}");
-                let _ = with_serving(|serving| serving.control.send(&FromShard::Failed { message }));
+                let _ =
+                    with_serving(|serving| serving.control.send(&FromShard::Failed { message }));
             }
             1
         }
@@ -126,7 +132,8 @@ pub(crate) fn set_drain_future(future: Bound<'_, PyAny>) -> PyResult<()> {
     loop_.call_method1("add_reader", (control, core.getattr("on_control")?))?;
     // `signal.signal` handlers run when Python next runs: a signal has to end the reactor's turn.
     let wakeup = loop_.getattr("_csock")?.call_method0("fileno")?;
-    py.import("signal")?.call_method1("set_wakeup_fd", (wakeup,))?;
+    py.import("signal")?
+        .call_method1("set_wakeup_fd", (wakeup,))?;
     Ok(())
 }
 
@@ -135,8 +142,12 @@ pub(crate) fn set_drain_future(future: Bound<'_, PyAny>) -> PyResult<()> {
 /// # Errors
 /// When a listening socket cannot be used.
 pub(crate) fn start_serving(py: Python<'_>) -> PyResult<()> {
-    let Some(ready) = with_serving(|serving| prepare(py, serving)) else { return Ok(()) };
-    let Some((shard, listeners)) = ready? else { return Ok(()) };
+    let Some(ready) = with_serving(|serving| prepare(py, serving)) else {
+        return Ok(());
+    };
+    let Some((shard, listeners)) = ready? else {
+        return Ok(());
+    };
     runtime::enqueue(move || {
         for listener in listeners {
             runtime::spawn(shard.clone().accept_from(listener));
@@ -177,8 +188,13 @@ fn prepare(py: Python<'_>, serving: &mut Serving) -> PyResult<Prepared> {
         let socket = unsafe { OwnedFd::from_raw_fd(listener.fd) };
         listeners.push(Listener::new(socket)?);
     }
-    let application =
-        PythonApplication::new(imported.handlers, config.threads, imported.app, root_path, debug);
+    let application = PythonApplication::new(
+        imported.handlers,
+        config.threads,
+        imported.app,
+        root_path,
+        debug,
+    );
     let shard = Shard::new(ShardOptions {
         application,
         router: imported.router,
@@ -192,7 +208,9 @@ fn prepare(py: Python<'_>, serving: &mut Serving) -> PyResult<Prepared> {
 /// Reads the supervisor's messages; its going is a reason to go too.
 pub(crate) fn on_control(py: Python<'_>) {
     loop {
-        let Some(message) = with_serving(|serving| serving.control.try_receive()) else { return };
+        let Some(message) = with_serving(|serving| serving.control.try_receive()) else {
+            return;
+        };
         match message {
             Ok(Some(ToShard::Drain { deadline_s, .. })) => drain(py, deadline_s),
             Ok(Some(ToShard::Stop)) => std::process::exit(130),
@@ -211,7 +229,9 @@ pub(crate) fn on_control(py: Python<'_>) {
 fn forget_control(py: Python<'_>) {
     let control = with_serving(|serving| serving.control.as_raw_fd());
     if let (Some(control), Ok(event_loop)) = (control, EventLoop::current()) {
-        let _ = event_loop.object(py).call_method1("remove_reader", (control,));
+        let _ = event_loop
+            .object(py)
+            .call_method1("remove_reader", (control,));
     }
 }
 
@@ -229,7 +249,9 @@ fn drain(py: Python<'_>, deadline_s: f64) {
     }) else {
         return;
     };
-    let Some(drained) = drained.filter(|_| !again) else { return };
+    let Some(drained) = drained.filter(|_| !again) else {
+        return;
+    };
     let Some(shard) = shard else {
         resolve(py, &drained);
         return;
@@ -252,7 +274,10 @@ fn print_routes(options: &RoutesOptions) -> i32 {
         eprintln!("fasterapi: {message}");
         return 1;
     }
-    let app_dir = options.app_dir.clone().unwrap_or_else(|| Path::new(".").into());
+    let app_dir = options
+        .app_dir
+        .clone()
+        .unwrap_or_else(|| Path::new(".").into());
     let as_json = options.format == logging::Format::Json;
     let code = Python::attach(|py| {
         apply_environment(py, &options.environment);

@@ -84,7 +84,9 @@ impl RequestTask {
     /// The exception that the task raised, or `None`.
     fn exception(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         match self.state().outcome.as_ref() {
-            Some(Outcome::Error(error)) => return Ok(Some(error.clone_ref(py).into_value(py).into_any())),
+            Some(Outcome::Error(error)) => {
+                return Ok(Some(error.clone_ref(py).into_value(py).into_any()));
+            }
             Some(Outcome::Result(_)) => return Ok(None),
             _ => {}
         }
@@ -140,7 +142,10 @@ impl RequestTask {
 
     /// The coroutine that the task steps.
     fn get_coro(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.state().coroutine.as_ref().map(|coroutine| coroutine.clone_ref(py))
+        self.state()
+            .coroutine
+            .as_ref()
+            .map(|coroutine| coroutine.clone_ref(py))
     }
 
     #[getter]
@@ -158,7 +163,9 @@ impl RequestTask {
         let mut state = self.state();
         let name = state.name.get_or_insert_with(|| {
             let number = TASKS_MADE.fetch_add(1, Ordering::Relaxed) + 1;
-            PyString::new(py, &format!("Request-{number}")).into_any().unbind()
+            PyString::new(py, &format!("Request-{number}"))
+                .into_any()
+                .unbind()
         });
         name.clone_ref(py)
     }
@@ -191,7 +198,10 @@ impl RequestTask {
     /// The message of a cancellation that has been asked for.
     #[getter(_cancel_message)]
     fn cancel_text(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.state().cancel_message.as_ref().map(|message| message.clone_ref(py))
+        self.state()
+            .cancel_message
+            .as_ref()
+            .map(|message| message.clone_ref(py))
     }
 
     #[setter(_cancel_message)]
@@ -212,7 +222,9 @@ impl RequestTask {
         let callbacks: Vec<_> = {
             let state = self.state();
             let pairs = state.callbacks.iter();
-            pairs.map(|(callback, context)| (callback.clone_ref(py), context.clone_ref(py))).collect()
+            pairs
+                .map(|(callback, context)| (callback.clone_ref(py), context.clone_ref(py)))
+                .collect()
         };
         if callbacks.is_empty() {
             return Ok(None);
@@ -268,13 +280,17 @@ impl RequestTask {
     /// Only the coroutine gives a task its result.
     fn set_result(&self, result: &Bound<'_, PyAny>) -> PyResult<()> {
         let _ = result;
-        Err(PyRuntimeError::new_err("Task does not support set_result operation"))
+        Err(PyRuntimeError::new_err(
+            "Task does not support set_result operation",
+        ))
     }
 
     /// Only the coroutine gives a task its exception.
     fn set_exception(&self, exception: &Bound<'_, PyAny>) -> PyResult<()> {
         let _ = exception;
-        Err(PyRuntimeError::new_err("Task does not support set_exception operation"))
+        Err(PyRuntimeError::new_err(
+            "Task does not support set_exception operation",
+        ))
     }
 
     /// `RequestTask[int]` in annotations.
@@ -283,13 +299,19 @@ impl RequestTask {
         cls: &Bound<'py, PyType>,
         item: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        cls.py().import("types")?.getattr("GenericAlias")?.call1((cls, item))
+        cls.py()
+            .import("types")?
+            .getattr("GenericAlias")?
+            .call1((cls, item))
     }
 
     /// What the task waits for; anyio looks here.
     #[getter]
     fn _fut_waiter(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.state().waits_for.as_ref().map(|future| future.clone_ref(py))
+        self.state()
+            .waits_for
+            .as_ref()
+            .map(|future| future.clone_ref(py))
     }
 
     #[getter]
@@ -323,11 +345,15 @@ impl RequestTask {
     }
 
     fn __await__(slf: &Bound<'_, Self>) -> TaskWait {
-        TaskWait { task: slf.clone().unbind() }
+        TaskWait {
+            task: slf.clone().unbind(),
+        }
     }
 
     fn __iter__(slf: &Bound<'_, Self>) -> TaskWait {
-        TaskWait { task: slf.clone().unbind() }
+        TaskWait {
+            task: slf.clone().unbind(),
+        }
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
@@ -340,7 +366,10 @@ impl RequestTask {
             "pending"
         };
         let name = this.get_name(slf.py());
-        Ok(format!("<RequestTask {state} name={}>", name.bind(slf.py()).repr()?))
+        Ok(format!(
+            "<RequestTask {state} name={}>",
+            name.bind(slf.py()).repr()?
+        ))
     }
 }
 

@@ -52,14 +52,24 @@ impl FlatAnswer {
             AnswerBody::Static(bytes) => bytes.to_vec(),
             AnswerBody::File(_) | AnswerBody::Stream(..) => return None,
         };
-        Some(Self { status: answer.status, fields: answer.fields, close: answer.close, body })
+        Some(Self {
+            status: answer.status,
+            fields: answer.fields,
+            close: answer.close,
+            body,
+        })
     }
 }
 
 impl From<FlatAnswer> for Answer {
     fn from(flat: FlatAnswer) -> Self {
         let body = AnswerBody::Bytes(flat.body);
-        Self { status: flat.status, fields: flat.fields, close: flat.close, body }
+        Self {
+            status: flat.status,
+            fields: flat.fields,
+            close: flat.close,
+            body,
+        }
     }
 }
 
@@ -92,7 +102,13 @@ impl ThreadPool {
             idle: AtomicUsize::new(0),
         };
         let threads = AtomicUsize::new(0);
-        Self { jobs, queue, shared: Arc::new(shared), threads, threads_max: threads_max.max(1) }
+        Self {
+            jobs,
+            queue,
+            shared: Arc::new(shared),
+            threads,
+            threads_max: threads_max.max(1),
+        }
     }
 
     /// Queues a call in a copy of the present context; false when too many wait already.
@@ -109,7 +125,8 @@ impl ThreadPool {
             context: copy_context(py)?,
             key: RequestKeyOnItsThread(key),
         };
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.jobs.try_send(job) {
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.jobs.try_send(job)
+        {
             return Ok(false);
         }
         self.start_thread_if_needed()?;
@@ -140,14 +157,21 @@ impl ThreadPool {
     /// Waits for the next results; runs on the shard.
     pub(crate) async fn next_done(&self) -> Vec<(RequestKey, Arc<Handler>, Done)> {
         poll_fn(|cx| {
-            *self.shared.shard.lock().unwrap_or_else(PoisonError::into_inner) =
-                Some(cx.waker().clone());
+            *self
+                .shared
+                .shard
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
             self.shared.woken.store(false, Ordering::Release);
             let mut batch = Vec::new();
             while let Some((key, handler, done)) = self.shared.done.pop() {
                 batch.push((key.0, handler, done));
             }
-            if batch.is_empty() { Poll::Pending } else { Poll::Ready(batch) }
+            if batch.is_empty() {
+                Poll::Pending
+            } else {
+                Poll::Ready(batch)
+            }
         })
         .await
     }
@@ -168,11 +192,20 @@ fn work(queue: &Receiver<Job>, shared: &Shared) {
                     job
                 }
             };
-            let Job { handler, arguments, context, key } = job;
+            let Job {
+                handler,
+                arguments,
+                context,
+                key,
+            } = job;
             let done = call(py, &handler, arguments, &context);
             shared.done.push((key, handler, done));
             if !shared.woken.swap(true, Ordering::AcqRel) {
-                let waker = shared.shard.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let waker = shared
+                    .shard
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone();
                 if let Some(waker) = waker {
                     waker.wake();
                 }
@@ -185,7 +218,9 @@ fn call(py: Python<'_>, handler: &Handler, arguments: Vec<Py<PyAny>>, context: &
     let arguments: Arguments<'_> = arguments.into_iter().map(|a| a.into_bound(py)).collect();
     // Rendering belongs to the handler: it may run the user's code too.
     let done = in_context(py, context, || {
-        handler.call(py, &arguments).map(|value| render(value, handler))
+        handler
+            .call(py, &arguments)
+            .map(|value| render(value, handler))
     });
     done.unwrap_or_else(|error| Done::Python(Err(error)))
 }

@@ -5,8 +5,10 @@ use std::rc::Rc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-/// How often deadlines are looked at; they are late by this at most.
-pub(crate) const SWEEP_EVERY: Duration = Duration::from_millis(250);
+/// How often deadlines are looked at. The clock they are counted on is as old as the last look, so
+/// they are late by less than twice this, and never early.
+pub(crate) const SWEEP_EVERY: Duration = Duration::from_millis(SWEEP_MS);
+const SWEEP_MS: u64 = 250;
 /// The shard's clock runs at most this far between two sweeps: while a handler holds the shard
 /// peers cannot make progress, and must not be blamed for it.
 const SWEEP_STEP_MAX: Duration = Duration::from_millis(500);
@@ -60,8 +62,9 @@ impl Entry {
         // What ended an earlier wait says nothing about this one.
         self.cut.set(None);
         self.since_ms.set(now_ms);
-        self.deadline_ms
-            .set(limit.map_or(u64::MAX, |limit| now_ms.saturating_add(limit)));
+        self.deadline_ms.set(limit.map_or(u64::MAX, |limit| {
+            now_ms.saturating_add(limit).saturating_add(SWEEP_MS)
+        }));
     }
 
     /// Why the present wait must end, if it must.

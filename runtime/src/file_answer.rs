@@ -118,7 +118,7 @@ impl<A: Application> Connection<A> {
             etag: &file.etag,
             last_modified_s: file.modified_s,
         };
-        fields.extend_from_slice(&file.fields);
+        add_missing(&mut fields, &file.fields);
         let whole = |fields| {
             let parts = vec![Part {
                 before: Vec::new(),
@@ -155,6 +155,22 @@ impl<A: Application> Connection<A> {
                 nothing(416, fields)
             }
             RangeOutcome::Parts(ranges) => partial(fields, size, ranges),
+        }
+    }
+}
+
+/// Adds those encoded lines whose names are not there yet: the handler's own come first.
+fn add_missing(fields: &mut Vec<u8>, lines: &[u8]) {
+    let given = fields.len();
+    for line in lines.split_inclusive(|byte| *byte == b'\n') {
+        let name = line.split(|byte| *byte == b':').next().unwrap_or(line);
+        let named = |known: &[u8]| {
+            known
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with(b":"))
+        };
+        if !fields[..given].split(|byte| *byte == b'\n').any(named) {
+            fields.extend_from_slice(line);
         }
     }
 }

@@ -14,6 +14,8 @@ use std::rc::Rc;
 
 /// How long an open file answers before its name is looked up again, in milliseconds.
 const FRESH_MS: u64 = 1_000;
+/// What answers for missing files of an html folder.
+const MISSING_PAGE: &str = "404.html";
 /// Most files of one folder that are kept open; past it all are let go.
 const OPEN_MAX: usize = 256;
 
@@ -22,6 +24,7 @@ struct Recent {
     file: Rc<OpenFile>,
     /// The `content-type` line.
     fields: Rc<[u8]>,
+    status: u16,
     looked_up_ms: u64,
 }
 
@@ -69,21 +72,34 @@ impl StaticFolder {
         if tail.split('/').any(leaves) {
             return not_found();
         }
+        match self.find(tail, 200, now_ms) {
+            Some(answer) => answer,
+            None if self.html => self
+                .find(MISSING_PAGE, 404, now_ms)
+                .unwrap_or_else(not_found),
+            None => not_found(),
+        }
+    }
+
+    /// Answers with the file at `tail`, one that was found a moment ago if there is such.
+    fn find(&self, tail: &str, status: u16, now_ms: u64) -> Option<Answer> {
         if let Some(recent) = self.recent.borrow().get(tail)
+            && recent.status == status
             && now_ms < recent.looked_up_ms + FRESH_MS
         {
-            return file_answer(recent);
+            return Some(file_answer(recent));
         }
         let opened = self.open_file(tail);
         let mut recents = self.recent.borrow_mut();
         let Some((file, name)) = opened else {
             recents.remove(tail);
-            return not_found();
+            return None;
         };
         let fields = self.fields(&name).into();
         let recent = Recent {
             file: Rc::new(file),
             fields,
+            status,
             looked_up_ms: now_ms,
         };
         let answer = file_answer(&recent);
@@ -91,7 +107,7 @@ impl StaticFolder {
             recents.clear();
         }
         recents.insert(tail.to_owned(), recent);
-        answer
+        Some(answer)
     }
 
     fn open_file(&self, tail: &str) -> Option<(OpenFile, String)> {
@@ -133,7 +149,7 @@ impl StaticFolder {
 fn file_answer(recent: &Recent) -> Answer {
     let source = FileSource::Open(recent.file.clone());
     Answer {
-        status: 200,
+        status: recent.status,
         fields: Cow::Owned(recent.fields.to_vec()),
         close: false,
         body: AnswerBody::File(FileBody { source }),

@@ -15,5 +15,7 @@ pub(crate) fn parse<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, P
         catch_duplicate_keys: false,
         float_mode: FloatMode::Float,
     };
-    parser.python_parse(py, bytes).map_err(|error| map_json_error(bytes, &error))
+    parser
+        .python_parse(py, bytes)
+        .map_err(|error| map_json_error(bytes, &error))
 }

@@ -21,12 +21,17 @@ const SMALL_BYTES: usize = 128;
 pub(crate) fn to_json(object: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     let failure = Failure::default();
     let mut out = Vec::with_capacity(SMALL_BYTES);
-    let value = Value { object, depth: 0, failure: &failure };
+    let value = Value {
+        object,
+        depth: 0,
+        failure: &failure,
+    };
     match serde_json::to_writer(&mut out, &value) {
         Ok(()) => Ok(out),
-        Err(error) => {
-            Err(failure.error.take().unwrap_or_else(|| PyValueError::new_err(error.to_string())))
-        }
+        Err(error) => Err(failure
+            .error
+            .take()
+            .unwrap_or_else(|| PyValueError::new_err(error.to_string()))),
     }
 }
 
@@ -51,7 +56,11 @@ struct Value<'a, 'py> {
 
 impl<'a, 'py> Value<'a, 'py> {
     fn inner<'b>(&'b self, object: &'b Bound<'py, PyAny>) -> Value<'b, 'py> {
-        Value { object, depth: self.depth + 1, failure: self.failure }
+        Value {
+            object,
+            depth: self.depth + 1,
+            failure: self.failure,
+        }
     }
 
     fn string<S: Serializer>(&self, text: &Bound<'py, PyString>, to: S) -> Result<S::Ok, S::Error> {
@@ -175,7 +184,9 @@ fn key_text(key: &Bound<'_, PyAny>) -> PyResult<String> {
         Rendered::Float(float) => Ok(float.to_string()),
         Rendered::Object(_) => {
             let kind = key.get_type().name()?;
-            Err(PyValueError::new_err(format!("a JSON key cannot be a {kind}")))
+            Err(PyValueError::new_err(format!(
+                "a JSON key cannot be a {kind}"
+            )))
         }
     }
 }

@@ -36,7 +36,11 @@ impl Known {
     fn get(py: Python<'_>) -> PyResult<&'static Self> {
         KNOWN.get_or_try_init(py, || {
             let class = |module: &str, name: &str| -> PyResult<Py<PyType>> {
-                Ok(py.import(module)?.getattr(name)?.cast_into::<PyType>()?.unbind())
+                Ok(py
+                    .import(module)?
+                    .getattr(name)?
+                    .cast_into::<PyType>()?
+                    .unbind())
             };
             Ok(Self {
                 enumeration: class("enum", "Enum")?,
@@ -79,7 +83,9 @@ pub(crate) fn render_other<'py>(object: &Bound<'py, PyAny>) -> PyResult<Rendered
         return Ok(Rendered::Object(object.call_method0("isoformat")?));
     }
     if object.is_instance(known.timedelta.bind(py))? {
-        return Ok(Rendered::Float(object.call_method0("total_seconds")?.extract()?));
+        return Ok(Rendered::Float(
+            object.call_method0("total_seconds")?.extract()?,
+        ));
     }
     if object.is_instance(known.decimal.bind(py))? {
         return decimal(object);
@@ -96,9 +102,11 @@ pub(crate) fn render_other<'py>(object: &Bound<'py, PyAny>) -> PyResult<Rendered
     }
     if let Ok(bytes) = object.cast::<PyBytes>() {
         let text = std::str::from_utf8(bytes.as_bytes());
-        return text.map(|text| Rendered::Text(text.to_owned())).map_err(|error| {
-            PyValueError::new_err(format!("bytes that are not UTF-8 cannot be JSON: {error}"))
-        });
+        return text
+            .map(|text| Rendered::Text(text.to_owned()))
+            .map_err(|error| {
+                PyValueError::new_err(format!("bytes that are not UTF-8 cannot be JSON: {error}"))
+            });
     }
     for collection in &known.collections {
         if object.is_instance(collection.bind(py))? {
@@ -115,16 +123,22 @@ fn subclass_of_plain<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Rendere
         return Ok(Some(Rendered::Text(text.to_str()?.to_owned())));
     }
     if object.cast::<PyInt>().is_ok() {
-        return Ok(Some(Rendered::Int(py.get_type::<PyInt>().call1((object,))?)));
+        return Ok(Some(Rendered::Int(
+            py.get_type::<PyInt>().call1((object,))?,
+        )));
     }
     if let Ok(float) = object.cast::<PyFloat>() {
         return Ok(Some(Rendered::Float(float.value())));
     }
     if object.cast::<PyDict>().is_ok() {
-        return Ok(Some(Rendered::Object(py.get_type::<PyDict>().call1((object,))?)));
+        return Ok(Some(Rendered::Object(
+            py.get_type::<PyDict>().call1((object,))?,
+        )));
     }
     if object.cast::<PyList>().is_ok() || object.cast::<PyTuple>().is_ok() {
-        return Ok(Some(Rendered::Object(py.get_type::<PyList>().call1((object,))?)));
+        return Ok(Some(Rendered::Object(
+            py.get_type::<PyList>().call1((object,))?,
+        )));
     }
     Ok(None)
 }
@@ -132,11 +146,16 @@ fn subclass_of_plain<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Rendere
 /// An integer where the exponent says so, else a float.
 fn decimal<'py>(object: &Bound<'py, PyAny>) -> PyResult<Rendered<'py>> {
     let exponent = object.call_method0("as_tuple")?.getattr("exponent")?;
-    if exponent.extract::<i64>().is_ok_and(|exponent| exponent >= 0) {
+    if exponent
+        .extract::<i64>()
+        .is_ok_and(|exponent| exponent >= 0)
+    {
         let int = object.py().get_type::<PyInt>().call1((object,))?;
         return Ok(Rendered::Int(int));
     }
-    Ok(Rendered::Float(object.call_method0("__float__")?.extract()?))
+    Ok(Rendered::Float(
+        object.call_method0("__float__")?.extract()?,
+    ))
 }
 
 /// Models, dataclasses and objects with attributes are written as mappings.
@@ -163,7 +182,9 @@ fn fields_of<'py>(object: &Bound<'py, PyAny>) -> PyResult<Rendered<'py>> {
         return Ok(Rendered::Object(dict));
     }
     if let Ok(attributes) = object.getattr("__dict__") {
-        return Ok(Rendered::Object(py.get_type::<PyDict>().call1((attributes,))?));
+        return Ok(Rendered::Object(
+            py.get_type::<PyDict>().call1((attributes,))?,
+        ));
     }
     let kind = object.get_type().fully_qualified_name()?;
     Err(PyValueError::new_err(format!(

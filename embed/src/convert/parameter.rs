@@ -26,7 +26,11 @@ pub(crate) struct Problem {
 
 impl Problem {
     const fn fixed(kind: &'static str, message: &'static str) -> Self {
-        Self { kind, message: Cow::Borrowed(message), error: None }
+        Self {
+            kind,
+            message: Cow::Borrowed(message),
+            error: None,
+        }
     }
 }
 
@@ -57,11 +61,17 @@ impl Convert {
     }
 
     /// Converts, or says what is wrong.
-    pub(crate) fn apply<'py>(self, py: Python<'py>, text: &str) -> Result<Bound<'py, PyAny>, Problem> {
+    pub(crate) fn apply<'py>(
+        self,
+        py: Python<'py>,
+        text: &str,
+    ) -> Result<Bound<'py, PyAny>, Problem> {
         match self {
             Self::Str => Ok(PyString::new(py, text).into_any()),
             Self::Int => int(py, text).ok_or(NOT_INT),
-            Self::Float => float(text).map(|f| PyFloat::new(py, f).into_any()).ok_or(NOT_FLOAT),
+            Self::Float => float(text)
+                .map(|f| PyFloat::new(py, f).into_any())
+                .ok_or(NOT_FLOAT),
             Self::Bool => boolean(text)
                 .map(|flag| PyBool::new(py, flag).to_owned().into_any())
                 .ok_or(NOT_BOOL),
@@ -100,7 +110,10 @@ fn float(text: &str) -> Option<f64> {
         return Some(value);
     }
     let between = |at: usize| {
-        let digit = |i: Option<usize>| i.and_then(|i| text.as_bytes().get(i)).is_some_and(u8::is_ascii_digit);
+        let digit = |i: Option<usize>| {
+            i.and_then(|i| text.as_bytes().get(i))
+                .is_some_and(u8::is_ascii_digit)
+        };
         digit(at.checked_sub(1)) && digit(Some(at + 1))
     };
     if !text.match_indices('_').all(|(at, _)| between(at)) {
@@ -127,7 +140,9 @@ fn uuid<'py>(py: Python<'py>, text: &str) -> Result<Bound<'py, PyAny>, Problem> 
         error: Some(error),
     };
     let parsed = uuid::Uuid::parse_str(text).map_err(|error| problem(error.to_string()))?;
-    UUID.get_or_try_init(py, || Ok::<_, PyErr>(py.import("uuid")?.getattr("UUID")?.unbind()))
-        .and_then(|class| class.bind(py).call1((parsed.to_string(),)))
-        .map_err(|error| problem(error.to_string()))
+    UUID.get_or_try_init(py, || {
+        Ok::<_, PyErr>(py.import("uuid")?.getattr("UUID")?.unbind())
+    })
+    .and_then(|class| class.bind(py).call1((parsed.to_string(),)))
+    .map_err(|error| problem(error.to_string()))
 }

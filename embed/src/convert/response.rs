@@ -94,13 +94,20 @@ pub(crate) fn json_answer(content: &Bound<'_, PyAny>, status: u16) -> PyResult<A
     } else {
         AnswerBody::Empty
     };
-    Ok(Answer { status, fields: Cow::Borrowed(JSON_FIELDS), close: false, body })
+    Ok(Answer {
+        status,
+        fields: Cow::Borrowed(JSON_FIELDS),
+        close: false,
+        body,
+    })
 }
 
 fn from_response(response: Bound<'_, PyAny>) -> PyResult<Converted<'_>> {
     let py = response.py();
     let classes = Classes::get(py)?;
-    let status: u16 = response.getattr(pyo3::intern!(py, "status_code"))?.extract()?;
+    let status: u16 = response
+        .getattr(pyo3::intern!(py, "status_code"))?
+        .extract()?;
     if !(200..=599).contains(&status) {
         let problem = format!("{status} is no final status: choose one from 200 to 599");
         return Err(PyValueError::new_err(problem));
@@ -109,19 +116,31 @@ fn from_response(response: Bound<'_, PyAny>) -> PyResult<Converted<'_>> {
     if response.is_instance(classes.streaming.bind(py))? {
         return Ok(Converted::Stream(head, response));
     }
-    let StreamHead { status, fields, close, .. } = head;
+    let StreamHead {
+        status,
+        fields,
+        close,
+        ..
+    } = head;
     let body = if response.is_instance(classes.file.bind(py))? {
         let path: PathBuf = response.getattr("path")?.extract()?;
         let file = OpenFile::open(&path).map_err(|error| {
             let problem = format!("the file {} cannot be sent: {error}", path.display());
             PyRuntimeError::new_err(problem)
         })?;
-        AnswerBody::File(FileBody { source: FileSource::Open(Rc::new(file)) })
+        AnswerBody::File(FileBody {
+            source: FileSource::Open(Rc::new(file)),
+        })
     } else {
         let body = response.getattr(pyo3::intern!(py, "body"))?;
         AnswerBody::Bytes(body.cast_into::<PyBytes>()?.as_bytes().to_vec())
     };
-    let answer = Answer { status, fields: Cow::Owned(fields), close, body };
+    let answer = Answer {
+        status,
+        fields: Cow::Owned(fields),
+        close,
+        body,
+    };
     let background = response.getattr(pyo3::intern!(py, "background"))?;
     if background.is_none() {
         return Ok(Converted::Answer(answer));
@@ -132,13 +151,23 @@ fn from_response(response: Bound<'_, PyAny>) -> PyResult<Converted<'_>> {
 /// Encodes the header fields of a response; framing and connection are the server's.
 fn head_of(response: &Bound<'_, PyAny>, status: u16) -> PyResult<StreamHead> {
     let py = response.py();
-    let mut head = StreamHead { status, fields: Vec::with_capacity(64), length: None, close: false };
-    for pair in response.getattr(pyo3::intern!(py, "raw_headers"))?.try_iter()? {
+    let mut head = StreamHead {
+        status,
+        fields: Vec::with_capacity(64),
+        length: None,
+        close: false,
+    };
+    for pair in response
+        .getattr(pyo3::intern!(py, "raw_headers"))?
+        .try_iter()?
+    {
         let (name, value): (Bound<'_, PyBytes>, Bound<'_, PyBytes>) = pair?.extract()?;
         let (name, value) = (name.as_bytes(), value.as_bytes());
         match name {
             b"content-length" => {
-                head.length = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+                head.length = std::str::from_utf8(value)
+                    .ok()
+                    .and_then(|text| text.parse().ok());
             }
             b"connection" => head.close |= value.eq_ignore_ascii_case(b"close"),
             b"transfer-encoding" | b"date" | b"keep-alive" => {}
@@ -155,7 +184,9 @@ fn head_of(response: &Bound<'_, PyAny>, status: u16) -> PyResult<StreamHead> {
 pub(crate) fn from_http_exception(py: Python<'_>, error: &PyErr) -> PyResult<Option<Answer>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let class = CLASS.get_or_try_init(py, || -> PyResult<Py<PyType>> {
-        let class = py.import("fasterapi.exceptions")?.getattr("HTTPException")?;
+        let class = py
+            .import("fasterapi.exceptions")?
+            .getattr("HTTPException")?;
         Ok(class.cast_into::<PyType>()?.unbind())
     })?;
     let value = error.value(py);
@@ -189,12 +220,23 @@ pub(crate) fn from_invalid(invalid: &[Invalid]) -> Answer {
         loc: (wrong.place, &wrong.name),
         msg: &wrong.problem.message,
         input: wrong.input.as_deref(),
-        ctx: wrong.problem.error.as_deref().map(|error| Context { error }),
+        ctx: wrong
+            .problem
+            .error
+            .as_deref()
+            .map(|error| Context { error }),
     });
-    let complaints = Complaints { detail: detail.collect() };
+    let complaints = Complaints {
+        detail: detail.collect(),
+    };
     // Strings always have a JSON form.
     let body = AnswerBody::Bytes(serde_json::to_vec(&complaints).unwrap_or_default());
-    Answer { status: 422, fields: Cow::Borrowed(JSON_FIELDS), close: false, body }
+    Answer {
+        status: 422,
+        fields: Cow::Borrowed(JSON_FIELDS),
+        close: false,
+        body,
+    }
 }
 
 /// The body of a 422 answer.

@@ -6,12 +6,19 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
-use runtime::protocols::http1::Field;
 use runtime::protocols::Span;
+use runtime::protocols::http1::Field;
 use runtime::{FeedTake, Peer, Request, RequestBody};
 
 /// One HTTP request.
-#[pyclass(frozen, subclass, dict, weakref, name = "Request", module = "fasterapi._core")]
+#[pyclass(
+    frozen,
+    subclass,
+    dict,
+    weakref,
+    name = "Request",
+    module = "fasterapi._core"
+)]
 pub(crate) struct PyRequest {
     bytes: Box<[u8]>,
     fields: Box<[Field]>,
@@ -97,13 +104,17 @@ impl PyRequest {
 
     /// Calls a function of `fasterapi.requests` with the request.
     fn ask<'py>(slf: &Bound<'py, Self>, function: &str) -> PyResult<Bound<'py, PyAny>> {
-        functions(slf.py())?.bind(slf.py()).getattr(function)?.call1((slf,))
+        functions(slf.py())?
+            .bind(slf.py())
+            .getattr(function)?
+            .call1((slf,))
     }
 
     fn derive(slf: &Bound<'_, Self>, what: Derived) -> PyResult<Py<PyAny>> {
         let py = slf.py();
         let cell = &slf.get().derived[what as usize];
-        let made = cell.get_or_try_init(py, || Self::ask(slf, what.function()).map(Bound::unbind))?;
+        let made =
+            cell.get_or_try_init(py, || Self::ask(slf, what.function()).map(Bound::unbind))?;
         Ok(made.clone_ref(py))
     }
 
@@ -123,7 +134,9 @@ fn head_end(request: &Request<'_>) -> usize {
 
 fn functions(py: Python<'_>) -> PyResult<&'static Py<PyAny>> {
     static MODULE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    MODULE.get_or_try_init(py, || Ok(py.import("fasterapi.requests")?.into_any().unbind()))
+    MODULE.get_or_try_init(py, || {
+        Ok(py.import("fasterapi.requests")?.into_any().unbind())
+    })
 }
 
 #[pymethods]
@@ -160,7 +173,10 @@ impl PyRequest {
         for field in &self.fields {
             let name = field.name.of(&self.bytes).to_ascii_lowercase();
             let value = field.value.of(&self.bytes);
-            list.append(PyTuple::new(py, [PyBytes::new(py, &name), PyBytes::new(py, value)])?)?;
+            list.append(PyTuple::new(
+                py,
+                [PyBytes::new(py, &name), PyBytes::new(py, value)],
+            )?)?;
         }
         Ok(list)
     }
@@ -168,7 +184,11 @@ impl PyRequest {
     /// `"1.0"` or `"1.1"`.
     #[getter]
     fn http_version(&self) -> &'static str {
-        if self.minor_version == 0 { "1.0" } else { "1.1" }
+        if self.minor_version == 0 {
+            "1.0"
+        } else {
+            "1.1"
+        }
     }
 
     /// `"http"`: TLS ends before this server.
@@ -268,7 +288,10 @@ impl PyRequest {
         slf: &Bound<'py, Self>,
         bounds: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        functions(slf.py())?.bind(slf.py()).getattr("read_form")?.call((slf,), bounds)
+        functions(slf.py())?
+            .bind(slf.py())
+            .getattr("read_form")?
+            .call((slf,), bounds)
     }
 
     /// The body as it arrives.
@@ -288,7 +311,10 @@ impl PyRequest {
         name: &Bound<'py, PyString>,
         path_params: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        functions(slf.py())?.bind(slf.py()).getattr("url_for_of")?.call((slf, name), path_params)
+        functions(slf.py())?
+            .bind(slf.py())
+            .getattr("url_for_of")?
+            .call((slf, name), path_params)
     }
 
     /// The whole body if it has arrived.
@@ -299,7 +325,9 @@ impl PyRequest {
     /// The next piece of an arriving body, `None` when there is none yet; empty at its end.
     fn _take_chunk<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let Some(feed) = pending::feed(self.key) else {
-            return Err(PyRuntimeError::new_err("the request has been answered already"));
+            return Err(PyRuntimeError::new_err(
+                "the request has been answered already",
+            ));
         };
         match feed.take() {
             FeedTake::Chunk(chunk) => Ok(Some(PyBytes::new(py, &chunk))),

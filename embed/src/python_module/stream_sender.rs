@@ -19,7 +19,11 @@ pub(crate) struct StreamSender {
 
 impl StreamSender {
     pub(crate) fn new(queue: ChunkSender, stated: Option<u64>) -> Self {
-        Self { queue: RefCell::new(Some(queue)), stated, sent: Cell::new(0) }
+        Self {
+            queue: RefCell::new(Some(queue)),
+            stated,
+            sent: Cell::new(0),
+        }
     }
 
     /// The answer is complete. What is wrong with its length, if anything is.
@@ -52,7 +56,9 @@ impl StreamSender {
     fn __call__<'py>(&self, data: &Bound<'py, PyBytes>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = data.py();
         let queue = self.queue.borrow();
-        let Some(queue) = queue.as_ref() else { return Ok(None) };
+        let Some(queue) = queue.as_ref() else {
+            return Ok(None);
+        };
         let data = data.as_bytes();
         self.sent.set(self.sent.get() + data.len() as u64);
         if queue.send(data.to_vec()) {
