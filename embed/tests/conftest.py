@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -73,7 +74,10 @@ class Serve:
         for server, exit_code in self._servers:
             try:
                 code = server.stop()
-                left = server.leftovers()
+                # Helpers of the application's, such as multiprocessing's, end a moment later.
+                deadline = time.monotonic() + 2
+                while (left := server.leftovers()) and time.monotonic() < deadline:
+                    time.sleep(0.02)
                 if exit_code is not None and code != exit_code:
                     problems.append(f"exit code {code}, not {exit_code}")
                 if left:

@@ -49,7 +49,10 @@ fn main() -> ExitCode {
     let filter = first.filter(|first| !first.starts_with('-')).unwrap_or("");
     let tests = [lifecycle::TESTS, sockets::TESTS].concat();
     if arguments.iter().any(|argument| argument == "--list") {
-        tests.iter().for_each(|(name, _)| println!("{name}: test"));
+        // cargo-nextest asks twice: for all tests, and for those that are ignored.
+        if !arguments.iter().any(|argument| argument == "--ignored") {
+            tests.iter().for_each(|(name, _)| println!("{name}: test"));
+        }
         return ExitCode::SUCCESS;
     }
     run_all(
