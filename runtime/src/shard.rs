@@ -73,10 +73,11 @@ impl<A> Shared<A> {
     }
 
     pub(crate) fn wait_for(&self, entry: &Entry, phase: Phase, limit_ms: Option<u64>) {
-        entry.wait_for(phase, self.deadlines.now_ms(), limit_ms);
+        self.deadlines.wait_for(entry, phase, limit_ms);
     }
 
     pub(crate) fn connection_closed(&self) {
+        self.deadlines.leave();
         if self.metrics.connections_open.get() == 0 {
             self.drained.take().into_iter().for_each(reactor::wake);
         }
