@@ -23,6 +23,10 @@ pub(crate) struct EventLoop {
     /// `{"context": ...}` for callbacks of ours, which enter their task's context themselves.
     callback_options: Py<PyDict>,
     timers_before: Cell<usize>,
+    /// asyncio's heap of timers, which it replaces now and then between two turns.
+    scheduled: RefCell<Py<PyAny>>,
+    /// Whose task runs, by loop: what `_enter_task` writes to up to Python 3.13.
+    current_tasks: Option<Py<PyDict>>,
 }
 
 thread_local! {
@@ -59,6 +63,8 @@ impl EventLoop {
                 .unbind(),
             callback_options: callback_options.unbind(),
             timers_before: Cell::new(0),
+            scheduled: RefCell::new(loop_.getattr("_scheduled")?.unbind()),
+            current_tasks: current_tasks(&tasks),
         };
         CURRENT.with(|current| current.replace(Some(Rc::new(event_loop))));
         Ok(())
@@ -95,6 +101,11 @@ impl EventLoop {
 
     /// Runs the reactor without the interpreter lock; true when asyncio's epoll set has events.
     pub(crate) fn run_reactor(&self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<bool> {
+        let scheduled = self
+            .loop_
+            .bind(py)
+            .getattr(pyo3::intern!(py, "_scheduled"))?;
+        self.scheduled.replace(scheduled.unbind());
         self.timers_before.set(self.timers(py)?);
         let turn = detached(py, || self.reactor.turn(timeout));
         Ok(turn == Turn::Readable)
@@ -110,27 +121,31 @@ impl EventLoop {
         }
     }
 
-    /// How many timers asyncio holds. It replaces the list now and then.
+    /// How many timers asyncio holds.
     fn timers(&self, py: Python<'_>) -> PyResult<usize> {
-        self.loop_
-            .bind(py)
-            .getattr(pyo3::intern!(py, "_scheduled"))?
-            .len()
+        self.scheduled.borrow().bind(py).len()
     }
 
     /// Makes `task` the current one.
     pub(crate) fn enter(&self, task: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = task.py();
-        self.enter_task
-            .bind(py)
-            .call1((self.loop_.bind(py), task))
-            .map(drop)
+        let loop_ = self.loop_.bind(py);
+        match &self.current_tasks {
+            // Nothing else can be current: callbacks and turns of the reactor do not nest.
+            Some(current) => current.bind(py).set_item(loop_, task),
+            None => self.enter_task.bind(py).call1((loop_, task)).map(drop),
+        }
     }
 
     /// Ends what [`Self::enter`] began.
     pub(crate) fn leave(&self, task: &Bound<'_, PyAny>) {
         let py = task.py();
-        if let Err(error) = self.leave_task.bind(py).call1((self.loop_.bind(py), task)) {
+        let loop_ = self.loop_.bind(py);
+        let left = match &self.current_tasks {
+            Some(current) => current.bind(py).del_item(loop_),
+            None => self.leave_task.bind(py).call1((loop_, task)).map(drop),
+        };
+        if let Err(error) = left {
             error.write_unraisable(py, Some(task));
         }
     }
@@ -195,6 +210,18 @@ impl EventLoop {
             .bind(py)
             .call_method0(pyo3::intern!(py, "create_future"))
     }
+}
+
+/// The dictionary that asyncio's own tasks enter themselves into, where there is one.
+fn current_tasks(tasks: &Bound<'_, PyModule>) -> Option<Py<PyDict>> {
+    let py = tasks.py();
+    if py.version_info() >= (3, 14) {
+        return None;
+    }
+    let native = py.import("_asyncio").ok()?.getattr("_current_tasks").ok()?;
+    let known = tasks.getattr("_current_tasks").ok()?;
+    let same = native.is(&known);
+    native.cast_into().ok().filter(|_| same).map(Bound::unbind)
 }
 
 /// Why there is no reactor, in the user's terms.

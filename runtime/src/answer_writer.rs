@@ -1,6 +1,6 @@
 //! An answer becomes bytes: at once when it is short, piece by piece when it is not.
 
-use crate::answer::{Answer, AnswerBody};
+use crate::answer::{Answer, AnswerBody, FileSource};
 use crate::application::Application;
 use crate::chunk_queue::{ChunkReceiver, Received};
 use crate::connection::{Connection, OUTPUT_BYTES_MAX, Stop};
@@ -11,12 +11,18 @@ use protocols::http1::{self, ResponseFraming, ResponseHead, Reuse};
 use std::future::poll_fn;
 use std::task::Poll;
 
-impl AnswerBody {
-    /// True when sending it may have to wait for something else than the socket.
-    pub(crate) fn needs_time(&self) -> bool {
-        matches!(self, Self::Stream(..) | Self::File(_))
+impl Answer {
+    /// True when nothing has to be waited for but the socket; `head_only` is HEAD.
+    pub(crate) fn is_short(&self, head_only: bool) -> bool {
+        match &self.body {
+            AnswerBody::Stream(..) => false,
+            AnswerBody::File(file) => head_only && matches!(file.source, FileSource::Open(_)),
+            _ => true,
+        }
     }
+}
 
+impl AnswerBody {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Bytes(bytes) => bytes,
@@ -54,6 +60,12 @@ impl<A: Application> Connection<A> {
     /// Appends a whole answer to the output.
     pub(crate) fn write_short(&mut self, answer: &Answer, exchange: Exchange, at: HeadAt) -> Reuse {
         let exchange = self.with_last_word(exchange, answer.close);
+        if let AnswerBody::File(file) = &answer.body
+            && let FileSource::Open(file) = &file.source
+        {
+            self.file_head(answer.status, &answer.fields, file, exchange, at);
+            return exchange.reuse;
+        }
         let body = answer.body.bytes();
         let framing = if http1::body_allowed(answer.status) {
             ResponseFraming::Length(body.len() as u64)

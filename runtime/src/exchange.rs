@@ -86,7 +86,7 @@ impl<A: Application> Connection<A> {
         used: usize,
     ) -> Result<Reuse, Stop> {
         match reply {
-            Reply::Ready(answer) if !answer.body.needs_time() => {
+            Reply::Ready(answer) if answer.is_short(exchange.head_only) => {
                 let reuse = self.write_short(&answer, exchange, HeadAt::Input);
                 if let Some(work) = self.work.as_mut() {
                     work.input.consume(used);

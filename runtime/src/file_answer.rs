@@ -7,6 +7,7 @@ use crate::exchange::{Exchange, HeadAt};
 use crate::open_file::OpenFile;
 use glommio::io::BufferedFile;
 use protocols::http1::{self, Precondition, RangeOutcome, ResponseFraming, Reuse, Validators};
+use std::borrow::Cow;
 use std::ops::Range;
 use std::os::fd::{FromRawFd, IntoRawFd};
 use std::rc::Rc;
@@ -18,15 +19,15 @@ const PIECE_BYTES: usize = 64 * 1024;
 const BOUNDARY: &str = "fasterapi-byteranges-5f1c0e7d9a";
 
 /// What of a file goes out, and under which head.
-struct Plan {
+struct Plan<'f> {
     status: u16,
-    fields: Vec<u8>,
+    fields: Cow<'f, [u8]>,
     length: u64,
     parts: Vec<Part>,
 }
 
 /// Some bytes of the file, after a literal text.
-struct Part {
+pub(crate) struct Part {
     before: Vec<u8>,
     range: Range<u64>,
 }
@@ -47,16 +48,8 @@ impl<A: Application> Connection<A> {
         let Ok(opened) = opened else {
             return self.no_file(exchange);
         };
-        let plan = self.plan(status, fields, &opened);
-        let has_body = http1::body_allowed(plan.status);
-        let framing = if has_body {
-            ResponseFraming::Length(plan.length)
-        } else {
-            ResponseFraming::None
-        };
-        self.write_head(plan.status, &plan.fields, framing, exchange);
-        self.answered(exchange, HeadAt::Saved, plan.status, Some(plan.length));
-        if exchange.head_only || !has_body || plan.parts.is_empty() {
+        let parts = self.file_head(status, &fields, &opened, exchange, HeadAt::Saved);
+        if parts.is_empty() {
             return Ok(exchange.reuse);
         }
         let Ok(file) = opened.file.try_clone() else {
@@ -64,9 +57,33 @@ impl<A: Application> Connection<A> {
         };
         // SAFETY: the descriptor is owned and is given up here; the file closes it.
         let file = unsafe { BufferedFile::from_raw_fd(file.into_raw_fd()) };
-        let sent = self.send_parts(&file, plan.parts).await;
+        let sent = self.send_parts(&file, parts).await;
         let _ = file.close().await;
         sent.map(|()| exchange.reuse)
+    }
+
+    /// Appends the head of the answer with a file; the parts of it that are to follow.
+    pub(crate) fn file_head(
+        &mut self,
+        status: u16,
+        fields: &[u8],
+        file: &OpenFile,
+        exchange: Exchange,
+        at: HeadAt,
+    ) -> Vec<Part> {
+        let plan = self.plan(status, fields, file, at);
+        let has_body = http1::body_allowed(plan.status);
+        let framing = if has_body {
+            ResponseFraming::Length(plan.length)
+        } else {
+            ResponseFraming::None
+        };
+        self.write_head(plan.status, &plan.fields, framing, exchange);
+        self.answered(exchange, at, plan.status, Some(plan.length));
+        if exchange.head_only || !has_body {
+            return Vec::new();
+        }
+        plan.parts
     }
 
     /// The handler promised a file that is not there: that is its fault, not the peer's.
@@ -112,13 +129,19 @@ impl<A: Application> Connection<A> {
     }
 
     /// Decides what of the file the request is for (RFC 9110 sections 13 and 14).
-    fn plan(&self, status: u16, mut fields: Vec<u8>, file: &OpenFile) -> Plan {
+    fn plan<'f>(&self, status: u16, fields: &[u8], file: &'f OpenFile, at: HeadAt) -> Plan<'f> {
         let size = file.size;
         let validators = Validators {
             etag: &file.etag,
             last_modified_s: file.modified_s,
         };
-        add_missing(&mut fields, &file.fields);
+        let fields = if fields.is_empty() {
+            Cow::Borrowed(&*file.fields)
+        } else {
+            let mut fields = fields.to_vec();
+            add_missing(&mut fields, &file.fields);
+            Cow::Owned(fields)
+        };
         let whole = |fields| {
             let parts = vec![Part {
                 before: Vec::new(),
@@ -134,7 +157,7 @@ impl<A: Application> Connection<A> {
         let Some(work) = self.work.as_ref().filter(|_| status == 200) else {
             return whole(fields);
         };
-        let bytes = work.head_bytes(HeadAt::Saved);
+        let bytes = work.head_bytes(at);
         let head = &work.head;
         let method = head.method.of(bytes);
         match http1::evaluate(method, head, bytes, &validators) {
@@ -147,14 +170,15 @@ impl<A: Application> Connection<A> {
         match wanted.map_or(RangeOutcome::Whole, |range| http1::parse_range(range, size)) {
             RangeOutcome::Whole => whole(fields),
             RangeOutcome::Unsatisfiable => {
+                let mut fields = fields.into_owned();
                 put(
                     &mut fields,
                     "content-range",
                     format!("bytes */{size}").as_bytes(),
                 );
-                nothing(416, fields)
+                nothing(416, Cow::Owned(fields))
             }
-            RangeOutcome::Parts(ranges) => partial(fields, size, ranges),
+            RangeOutcome::Parts(ranges) => partial(fields.into_owned(), size, ranges),
         }
     }
 }
@@ -180,7 +204,7 @@ fn put(fields: &mut Vec<u8>, name: &str, value: &[u8]) {
     let _ = http1::encode_field(name.as_bytes(), value, fields);
 }
 
-fn nothing(status: u16, fields: Vec<u8>) -> Plan {
+fn nothing(status: u16, fields: Cow<'_, [u8]>) -> Plan<'_> {
     Plan {
         status,
         fields,
@@ -189,7 +213,7 @@ fn nothing(status: u16, fields: Vec<u8>) -> Plan {
     }
 }
 
-fn partial(mut fields: Vec<u8>, size: u64, ranges: Vec<Range<u64>>) -> Plan {
+fn partial(mut fields: Vec<u8>, size: u64, ranges: Vec<Range<u64>>) -> Plan<'static> {
     let span = |range: &Range<u64>| format!("bytes {}-{}/{size}", range.start, range.end - 1);
     if let [range] = ranges.as_slice() {
         put(&mut fields, "content-range", span(range).as_bytes());
@@ -200,7 +224,7 @@ fn partial(mut fields: Vec<u8>, size: u64, ranges: Vec<Range<u64>>) -> Plan {
         }];
         return Plan {
             status: 206,
-            fields,
+            fields: Cow::Owned(fields),
             length,
             parts,
         };
@@ -232,7 +256,7 @@ fn partial(mut fields: Vec<u8>, size: u64, ranges: Vec<Range<u64>>) -> Plan {
     });
     Plan {
         status: 206,
-        fields,
+        fields: Cow::Owned(fields),
         length,
         parts,
     }

@@ -12,7 +12,7 @@ pub struct OpenFile {
     pub(crate) size: u64,
     pub(crate) modified_s: u64,
     pub(crate) etag: Vec<u8>,
-    /// The lines `etag`, `last-modified` and `accept-ranges`.
+    /// The lines `etag`, `last-modified` and `accept-ranges`, and those that came with the file.
     pub(crate) fields: Vec<u8>,
 }
 
@@ -36,6 +36,11 @@ impl OpenFile {
     /// # Errors
     /// When it is no regular file.
     pub fn new(file: File) -> io::Result<Self> {
+        Self::with_fields(file, Vec::new())
+    }
+
+    /// Takes over an open file whose answers also have the encoded lines `fields`.
+    pub(crate) fn with_fields(file: File, mut fields: Vec<u8>) -> io::Result<Self> {
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -49,7 +54,6 @@ impl OpenFile {
             u128::from(modified_s) * 1_000_000_000 + nanoseconds,
             &mut etag,
         );
-        let mut fields = Vec::with_capacity(128);
         let date = http1::http_date(modified_s);
         for (name, value) in [("etag", &*etag), ("last-modified", date.as_bytes())] {
             // Values of ours are always valid.

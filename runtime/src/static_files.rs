@@ -22,8 +22,6 @@ const OPEN_MAX: usize = 256;
 /// A file that was asked for a moment ago.
 struct Recent {
     file: Rc<OpenFile>,
-    /// The `content-type` line.
-    fields: Rc<[u8]>,
     status: u16,
     looked_up_ms: u64,
 }
@@ -91,14 +89,12 @@ impl StaticFolder {
         }
         let opened = self.open_file(tail);
         let mut recents = self.recent.borrow_mut();
-        let Some((file, name)) = opened else {
+        let Some(file) = opened else {
             recents.remove(tail);
             return None;
         };
-        let fields = self.fields(&name).into();
         let recent = Recent {
             file: Rc::new(file),
-            fields,
             status,
             looked_up_ms: now_ms,
         };
@@ -110,19 +106,19 @@ impl StaticFolder {
         Some(answer)
     }
 
-    fn open_file(&self, tail: &str) -> Option<(OpenFile, String)> {
+    fn open_file(&self, tail: &str) -> Option<OpenFile> {
         let tail = if tail.is_empty() { "." } else { tail };
         let file = self.open_below(tail).ok()?;
         let is_folder = file.metadata().ok()?.is_dir();
         if !is_folder {
-            return Some((OpenFile::new(file).ok()?, tail.to_owned()));
+            return OpenFile::with_fields(file, self.fields(tail)).ok();
         }
         if !self.html {
             return None;
         }
         let index = format!("{}/index.html", tail.trim_end_matches('/'));
         let file = self.open_below(&index).ok()?;
-        Some((OpenFile::new(file).ok()?, index))
+        OpenFile::with_fields(file, self.fields(&index)).ok()
     }
 
     fn open_below(&self, tail: &str) -> Result<File, Errno> {
@@ -150,7 +146,7 @@ fn file_answer(recent: &Recent) -> Answer {
     let source = FileSource::Open(recent.file.clone());
     Answer {
         status: recent.status,
-        fields: Cow::Owned(recent.fields.to_vec()),
+        fields: Cow::Borrowed(b""),
         close: false,
         body: AnswerBody::File(FileBody { source }),
     }
