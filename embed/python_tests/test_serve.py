@@ -25,6 +25,13 @@ class Core(types.ModuleType):
         super().__init__("fasterapi._core")
         self.timeouts: list[float | None] = []
         self.states: list[Any] = []
+        self.errors: list[str] = []
+
+    def install_loop(self, loop: asyncio.AbstractEventLoop, epoll_fd: int) -> None:
+        self.loop = loop
+
+    def log_error(self, message: str) -> None:
+        self.errors.append(message)
 
     def run_reactor(self, timeout: float | None) -> bool:
         self.timeouts.append(timeout)

@@ -288,7 +288,9 @@ pub(crate) fn log_failure(py: Python<'_>, error: &PyErr, label: &str) {
 /// The traceback as Python prints it.
 pub(crate) fn traceback_of(py: Python<'_>, error: &PyErr) -> String {
     let formatted = py.import("traceback").and_then(|module| {
-        let lines = module.call_method1("format_exception", (error.value(py),))?;
+        // Up to Python 3.11 only this form of the error has its traceback in it.
+        let value = error.clone_ref(py).into_value(py);
+        let lines = module.call_method1("format_exception", (value,))?;
         pyo3::types::PyString::new(py, "")
             .call_method1("join", (lines,))?
             .extract::<String>()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 from typing import TYPE_CHECKING
 
 import httpx
@@ -167,8 +166,9 @@ def test_a_broken_stream_is_seen_as_broken(server: Server, kind: str, name: str)
 def test_a_stream_longer_than_announced(server: Server, kind: str) -> None:
     """What is too much is never read as the next answer, and the log says so."""
     with server.connect() as connection:
-        for path, last in ((f"/{kind}/stream_long", ""), (f"/{kind}/text", "connection: close\r\n")):
-            connection.sendall(f"GET {path} HTTP/1.1\r\nhost: x\r\n{last}\r\n".encode())
+        for path, reuse in (("stream_long", "keep-alive"), ("text", "close")):
+            head = f"GET /{kind}/{path} HTTP/1.1\r\nhost: x\r\nconnection: {reuse}\r\n\r\n"
+            connection.sendall(head.encode())
         got = read_all(connection)
     first, _, rest = got.partition(b"\r\n\r\n")[2].partition(b"HTTP/1.1")
     assert first in {b"abc", b""}

@@ -15,6 +15,7 @@ from fasterapi import _core
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Awaitable, Callable
     from typing import Any
 
@@ -44,6 +45,9 @@ class ReactorSelector(selectors.EpollSelector):
 
 class ShardEventLoop(asyncio.SelectorEventLoop):
     """The stock selector loop, which every signal wakes."""
+
+    # asyncio's own end of the pair that wakes its loop up.
+    _csock: socket.socket
 
     def remove_signal_handler(self, sig: int) -> bool:
         """As asyncio's, which stops listening for wake-ups with its last handler.
