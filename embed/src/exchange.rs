@@ -25,7 +25,8 @@ enum Stage {
     /// The handler runs; its result is the answer.
     Handler(RequestKey),
     /// The body of the answer is being sent; what is to be awaited after it, if anything.
-    Stream(Py<StreamSender>, Option<Py<PyAny>>),
+    /// The request may be read while it is; a plain call's is not.
+    Stream(Py<StreamSender>, Option<Py<PyAny>>, Option<RequestKey>),
     /// The answer is on its way; the response's background work runs.
     Background,
 }
@@ -78,7 +79,10 @@ impl Exchange {
                     }
                 }
             }
-            Stage::Stream(ref sender, ref background) => {
+            Stage::Stream(ref sender, ref background, key) => {
+                if let Some(key) = key {
+                    pending::end_stream(key);
+                }
                 let sender = sender.bind(py).borrow();
                 if let Err(error) = &done {
                     sender.abort();
@@ -138,8 +142,8 @@ impl Exchange {
         let prepared = prepare_stream(response, sender, stated);
         match prepared {
             Ok((coroutine, sender)) => {
-                pending::deliver(key, answer);
-                let stage = Stage::Stream(sender, background_of(response));
+                pending::deliver_head(key, answer);
+                let stage = Stage::Stream(sender, background_of(response), Some(key));
                 Finish::Continue(coroutine, Self { stage, ..self })
             }
             Err(error) => {
@@ -213,7 +217,7 @@ pub(crate) fn stream_from_plain_call(
     let stated = head.length;
     let (sender, answer) = stream_of(head);
     let (coroutine, sender) = prepare_stream(response, sender, stated)?;
-    let stage = Stage::Stream(sender.clone_ref(py), background_of(response));
+    let stage = Stage::Stream(sender.clone_ref(py), background_of(response), None);
     let task = RequestTask::new(
         py,
         coroutine,

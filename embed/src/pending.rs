@@ -21,6 +21,8 @@ struct Pending {
     early: Option<Answer>,
     /// The peer has gone.
     abandoned: bool,
+    /// The answer has begun and goes on, and with it perhaps the body.
+    streaming: bool,
     generation: u64,
 }
 
@@ -54,6 +56,7 @@ pub(crate) fn begin(answer: Option<AnswerSender>, feed: Option<Rc<BodyFeed>>) ->
             feed,
             early: None,
             abandoned: false,
+            streaming: false,
             generation,
         };
         match slab.free.pop() {
@@ -124,11 +127,35 @@ pub(crate) fn feed(key: RequestKey) -> Option<Rc<BodyFeed>> {
     SLAB.with(|slab| slab.borrow_mut().get(key)?.feed.clone())
 }
 
-/// Forgets a request.
+/// Answers a request whose handler goes on: it is kept until [`end_stream`].
+pub(crate) fn deliver_head(key: RequestKey, answer: Answer) {
+    SLAB.with(|slab| {
+        if let Some(entry) = slab.borrow_mut().get(key) {
+            entry.streaming = true;
+        }
+    });
+    deliver(key, answer);
+}
+
+/// Forgets a request whose answer has been streamed, unless [`take_early`] has still to be called:
+/// a stream may end in its handler's first step.
+pub(crate) fn end_stream(key: RequestKey) {
+    let is_taken = SLAB.with(|slab| {
+        let mut slab = slab.borrow_mut();
+        let entry = slab.get(key)?;
+        entry.streaming = false;
+        Some(entry.early.is_none())
+    });
+    if is_taken == Some(true) {
+        finish(key);
+    }
+}
+
+/// Forgets a request, unless its answer is being streamed.
 pub(crate) fn finish(key: RequestKey) {
     let taken = SLAB.with(|slab| {
         let mut slab = slab.borrow_mut();
-        let entry = slab.get(key)?;
+        let entry = slab.get(key).filter(|entry| !entry.streaming)?;
         let taken = std::mem::take(entry);
         slab.free.push(key.index);
         Some(taken)

@@ -129,6 +129,27 @@ def test_a_long_body_streams(client: httpx.Client, chunked: bool) -> None:
     }
 
 
+def test_a_body_is_echoed_while_it_arrives(server: Server) -> None:
+    """Each piece is answered before the next is sent, in an answer that has begun."""
+    with server.connect() as connection:
+        connection.sendall(
+            b"POST /echo_stream HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+            b"5\r\nfirst\r\n"
+        )
+        assert read_until(connection, b"first\r\n").startswith(b"HTTP/1.1 200 ")
+        for piece in (b"second", b"third"):
+            connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
+            assert read_until(connection, piece + b"\r\n").endswith(piece + b"\r\n")
+        connection.sendall(b"0\r\n\r\n")
+        assert read_until(connection, b"0\r\n\r\n").endswith(b"0\r\n\r\n")
+
+
+def test_a_long_body_is_echoed(client: httpx.Client) -> None:
+    """A megabyte, far past every buffer."""
+    body = bytes(range(256)) * 4096
+    assert client.post("/echo_stream", content=body).content == body
+
+
 def test_a_stream_is_read_once(client: httpx.Client) -> None:
     """``RuntimeError``, as in Starlette."""
     got = client.post("/stream_twice", content=iter([b"a", b"b"])).json()

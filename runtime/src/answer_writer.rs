@@ -7,9 +7,17 @@ use crate::connection::{Connection, OUTPUT_BYTES_MAX, Stop};
 use crate::deadlines::Phase;
 use crate::exchange::{Exchange, HeadAt};
 use crate::metrics::Metrics;
+use crate::request_body::BodyPump;
 use protocols::http1::{self, ResponseFraming, ResponseHead, Reuse};
 use std::future::poll_fn;
 use std::task::Poll;
+
+/// The head of a streamed answer, and the length of its body where the handler has stated one.
+struct StreamHead<'a> {
+    status: u16,
+    fields: &'a [u8],
+    length: Option<u64>,
+}
 
 impl Answer {
     /// True when nothing has to be waited for but the socket; `head_only` is HEAD.
@@ -111,6 +119,7 @@ impl<A: Application> Connection<A> {
         &mut self,
         answer: Answer,
         exchange: Exchange,
+        pump: Option<&mut BodyPump>,
     ) -> Result<Reuse, Stop> {
         let Answer {
             status,
@@ -121,7 +130,12 @@ impl<A: Application> Connection<A> {
         let exchange = self.with_last_word(exchange, close);
         match body {
             AnswerBody::Stream(receiver, length) => {
-                Box::pin(self.stream_answer(status, &fields, receiver, length, exchange)).await
+                let head = StreamHead {
+                    status,
+                    fields: &fields,
+                    length,
+                };
+                Box::pin(self.stream_answer(head, receiver, exchange, pump)).await
             }
             AnswerBody::File(file) => {
                 Box::pin(self.file_answer(status, fields.into_owned(), file, exchange)).await
@@ -141,12 +155,16 @@ impl<A: Application> Connection<A> {
     /// Sends an answer that the handler produces piece by piece.
     async fn stream_answer(
         &mut self,
-        status: u16,
-        fields: &[u8],
+        head: StreamHead<'_>,
         receiver: ChunkReceiver,
-        length: Option<u64>,
         mut exchange: Exchange,
+        mut pump: Option<&mut BodyPump>,
     ) -> Result<Reuse, Stop> {
+        let StreamHead {
+            status,
+            fields,
+            length,
+        } = head;
         let framing = match length {
             _ if !http1::body_allowed(status) => ResponseFraming::None,
             Some(length) => ResponseFraming::Length(length),
@@ -163,7 +181,7 @@ impl<A: Application> Connection<A> {
         }
         let mut left = length;
         loop {
-            match self.next_chunk(&receiver).await? {
+            match self.next_chunk(&receiver, pump.as_deref_mut()).await? {
                 Received::Chunk(chunk) => self.write_chunk(&chunk, framing, &mut left)?,
                 Received::Aborted => {
                     // The peer must see that the answer is not whole: it ends without its end.
@@ -219,7 +237,12 @@ impl<A: Application> Connection<A> {
     }
 
     /// The next piece; what was written before is sent meanwhile, and the peer is watched.
-    async fn next_chunk(&mut self, receiver: &ChunkReceiver) -> Result<Received, Stop> {
+    /// A handler that reads its request while it answers gets what arrives of it.
+    async fn next_chunk(
+        &mut self,
+        receiver: &ChunkReceiver,
+        mut pump: Option<&mut BodyPump>,
+    ) -> Result<Received, Stop> {
         if self
             .work
             .as_ref()
@@ -241,13 +264,14 @@ impl<A: Application> Connection<A> {
             if let Poll::Ready(received) = receiver.poll_receive(cx) {
                 return Poll::Ready(Ok(received));
             }
-            match self.poll_peer(cx, None) {
+            match self.poll_peer(cx, pump.as_deref_mut()) {
                 Poll::Pending => Poll::Pending,
                 // Most peers have gone then. One that only closed its half still gets all of
                 // an answer that nobody would stop; if it has gone, a write will fail.
                 Poll::Ready(Ok(())) if !receiver.is_watched() => Poll::Pending,
                 Poll::Ready(Ok(())) => Poll::Ready(Err(Stop::Gone)),
-                Poll::Ready(Err(stop)) => Poll::Ready(Err(stop)),
+                // The head has been sent: there is no other answer any more.
+                Poll::Ready(Err(_)) => Poll::Ready(Err(Stop::Gone)),
             }
         })
         .await

@@ -108,7 +108,7 @@ impl<A: Application> Connection<A> {
                     Reply::Ready(answer) => answer,
                     Reply::Later(receiver) => self.wait_answer(receiver, None).await?,
                 };
-                self.write_answer(answer, exchange).await
+                self.write_answer(answer, exchange, None).await
             }
         }
     }
@@ -156,9 +156,14 @@ impl<A: Application> Connection<A> {
             Reply::Ready(answer) => answer,
             Reply::Later(receiver) => self.wait_answer(receiver, Some(&mut pump)).await?,
         };
-        pump.stop();
+        if !matches!(answer.body, AnswerBody::Stream(..)) {
+            pump.stop();
+        }
+        pump.withdraw_invitation();
         self.leave_body(&pump, &mut exchange);
-        self.write_answer(answer, exchange).await
+        let written = self.write_answer(answer, exchange, Some(&mut pump)).await;
+        pump.stop();
+        written
     }
 
     /// What remains of a body would be taken for the next request: there will be none.
@@ -197,7 +202,7 @@ impl<A: Application> Connection<A> {
             Reply::Ready(answer) => answer,
             Reply::Later(receiver) => self.wait_answer(receiver, None).await?,
         };
-        self.write_answer(answer, exchange).await
+        self.write_answer(answer, exchange, None).await
     }
 
     /// What the route wants with a body; `None` when no route will read one.

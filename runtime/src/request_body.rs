@@ -1,6 +1,6 @@
 //! A request body between the socket and whoever reads it.
 
-use crate::answer::{Answer, AnswerReceiver};
+use crate::answer::{Answer, AnswerBody, AnswerReceiver};
 use crate::application::Application;
 use crate::body_feed::BodyFeed;
 use crate::connection::{Connection, READ_AHEAD_BYTES_MAX, Stop};
@@ -81,6 +81,11 @@ impl BodyPump {
     /// True when the whole body has been received.
     pub(crate) fn is_done(&self) -> bool {
         self.decoder.as_ref().is_none_or(BodyDecoder::is_done)
+    }
+
+    /// The answer has begun: `100 Continue` would be taken for a part of it.
+    pub(crate) fn withdraw_invitation(&mut self) {
+        self.expects = false;
     }
 
     /// True while more should be received.
@@ -196,7 +201,9 @@ impl<A: Application> Connection<A> {
             }
         })
         .await;
-        if let Some(pump) = pump {
+        let goes_on =
+            matches!(&outcome, Ok(answer) if matches!(answer.body, AnswerBody::Stream(..)));
+        if let Some(pump) = pump.filter(|_| !goes_on) {
             pump.stop();
         }
         self.shard.wait_for(&self.entry, Phase::Handler, None);

@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import hashlib
 
-from fasterapi import FasterAPI, HTTPException, Request, UploadFile
+from fasterapi import FasterAPI, HTTPException, Request, StreamingResponse, UploadFile
 
 app = FasterAPI(title="requests")
 app.state.started = "yes"
@@ -88,6 +88,17 @@ async def stream(request: Request):  # noqa: ANN201
         size += len(chunk)
         chunks += 1
     return {"sha256": digest.hexdigest(), "size": size, "several": chunks > 1}
+
+
+@app.post("/echo_stream")
+async def echo_stream(request: Request):  # noqa: ANN201
+    """Answers with the body as it arrives."""
+
+    async def pieces():  # noqa: ANN202
+        async for chunk in request.stream():
+            yield chunk
+
+    return StreamingResponse(pieces())
 
 
 @app.post("/stream_twice")
