@@ -138,10 +138,9 @@ impl Exchange {
         let py = task.py();
         let stated = head.length;
         let (sender, answer) = stream_of(head);
-        cancel_when_gone(&sender, task);
-        let prepared = prepare_stream(response, sender, stated);
-        match prepared {
+        match prepare_stream(response, sender, stated) {
             Ok((coroutine, sender)) => {
+                sender.bind(py).borrow().on_gone(task);
                 pending::deliver_head(key, answer);
                 let stage = Stage::Stream(sender, background_of(response), Some(key));
                 Finish::Continue(coroutine, Self { stage, ..self })
@@ -168,11 +167,6 @@ fn stream_of(head: StreamHead) -> (ChunkSender, Answer) {
             body,
         },
     )
-}
-
-fn cancel_when_gone(sender: &ChunkSender, task: &Bound<'_, RequestTask>) {
-    let task = task.clone().unbind();
-    sender.on_gone(Box::new(move || cancel_from_reactor(&task)));
 }
 
 /// Cancels a task because its peer is gone; for calls from the reactor.

@@ -45,19 +45,16 @@ thread_local! {
     static SLAB: RefCell<Slab> = RefCell::default();
 }
 
-/// Keeps both ends until [`finish`].
-pub(crate) fn begin(answer: Option<AnswerSender>, feed: Option<Rc<BodyFeed>>) -> RequestKey {
+/// Keeps a request, and its body if that is still arriving, until [`finish`].
+pub(crate) fn begin(feed: Option<Rc<BodyFeed>>) -> RequestKey {
     SLAB.with(|slab| {
         let mut slab = slab.borrow_mut();
         slab.generation += 1;
         let generation = slab.generation;
         let entry = Pending {
-            answer,
             feed,
-            early: None,
-            abandoned: false,
-            streaming: false,
             generation,
+            ..Pending::default()
         };
         match slab.free.pop() {
             Some(index) => {

@@ -57,7 +57,7 @@ impl PythonApplication {
             RequestBody::Stream(feed) => Some(feed.clone()),
             RequestBody::Full(_) => None,
         };
-        let key = pending::begin(None, feed);
+        let key = pending::begin(feed);
         let replied = self.bring_and_call(py, handler, &request, key);
         replied.unwrap_or_else(|error| {
             pending::finish(key);

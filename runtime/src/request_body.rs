@@ -1,6 +1,6 @@
 //! A request body between the socket and whoever reads it.
 
-use crate::answer::{Answer, AnswerBody, AnswerReceiver};
+use crate::answer::{Answer, AnswerReceiver};
 use crate::application::Application;
 use crate::body_feed::BodyFeed;
 use crate::connection::{Connection, READ_AHEAD_BYTES_MAX, Stop};
@@ -122,6 +122,13 @@ impl BodyPump {
     }
 }
 
+impl Drop for BodyPump {
+    /// Whoever still reads must learn that no more comes.
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
 impl<A: Application> Connection<A> {
     /// Receives the rest of a body, into the workspace or into nothing.
     pub(crate) async fn collect_body(
@@ -201,11 +208,6 @@ impl<A: Application> Connection<A> {
             }
         })
         .await;
-        let goes_on =
-            matches!(&outcome, Ok(answer) if matches!(answer.body, AnswerBody::Stream(..)));
-        if let Some(pump) = pump.filter(|_| !goes_on) {
-            pump.stop();
-        }
         self.shard.wait_for(&self.entry, Phase::Handler, None);
         outcome
     }
