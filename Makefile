@@ -8,23 +8,27 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 # The Python to build for and test with, and the port of `make run`.
 PYTHON ?= python3
 PORT ?= 8000
-# More options for loadtest/compare.py, and how long each fuzz target runs.
+# More options for loadtest/compare.py, how long each fuzz target runs, and which WebSocket cases.
 BENCH ?=
 FUZZ_S ?= 60
+CASES ?= full
 export PYTHON PORT BENCH FUZZ_S
 
-.PHONY: help run test bench fuzz clean
+.PHONY: help run test conformance bench fuzz clean
 
 help: ## Say what there is to do
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 14
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 	@echo
-	@echo "Variables: PYTHON=$(PYTHON) PORT=$(PORT) BENCH='--rounds 1' FUZZ_S=$(FUZZ_S)"
+	@echo "Variables: PYTHON=$(PYTHON) PORT=$(PORT) BENCH='--rounds 1' FUZZ_S=$(FUZZ_S) CASES=quick"
 
 run: ## Build, and serve examples/hello.py
 	@exec .ci/run_example
 
 test: ## Check and test everything
 	@exec .ci/test
+
+conformance: ## Run the 517 WebSocket cases of the Autobahn suite
+	@exec .ci/conformance $(CASES)
 
 bench: ## Compare with other servers, in CPU time per request
 	@exec .ci/bench

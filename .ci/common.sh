@@ -36,6 +36,16 @@ install_packages() {
         fail "apt-get cannot install $*"
 }
 
+# Installs Debian packages that tests can do without (they say what they then leave out) when the
+# program $1 is missing and that needs no password.
+install_for_tests() {
+    local program=$1
+    shift
+    if ! command -v "$program" >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        (install_packages "$@") || say "warning: testing without $program"
+    fi
+}
+
 # What building needs, for the Python $PYTHON. Quick when all is there.
 check_tools() {
     local -a missing=()
@@ -52,6 +62,11 @@ check_tools() {
     # shellcheck disable=SC2086
     [ -z "$packages" ] || install_packages $packages
     "$PYTHON" -I .ci/check_python.py ready >/dev/null
+}
+
+# What the documentation pages run is fetched once; without it they load it from a CDN.
+fetch_docs_assets() {
+    "$PYTHON" -I .ci/fetch_docs_assets.py || say "warning: building without the files above"
 }
 
 # The real program of a Python, without shims and virtual environments; fails when PyO3 cannot

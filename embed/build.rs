@@ -38,15 +38,14 @@ fn main() {
     println!("cargo::rustc-env=FASTERAPI_PYTHON={base}");
     let root = Path::new("python/fasterapi");
     println!("cargo::rerun-if-changed={}", root.display());
-    pack(
-        root,
-        python,
-        if is_extension {
-            Vec::new()
-        } else {
-            sources(root)
-        },
-    );
+    let (sources, assets) = if is_extension {
+        Default::default()
+    } else {
+        (sources(root), assets(&root.join("openapi/_assets")))
+    };
+    let out = PathBuf::from(std::env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let table = pack_modules(root, python, &out, sources) + &pack_assets(&assets);
+    std::fs::write(out.join("python_package.rs"), table).expect("OUT_DIR is writable");
 }
 
 /// The binary outlives the virtual environment that it was built in.
@@ -61,8 +60,7 @@ fn base_of(python: &str) -> String {
     String::from_utf8_lossy(&said.stdout).trim().to_owned()
 }
 
-fn pack(root: &Path, python: &str, sources: Vec<PathBuf>) {
-    let out = PathBuf::from(std::env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
+fn pack_modules(root: &Path, python: &str, out: &Path, sources: Vec<PathBuf>) -> String {
     let mut table = String::from("const MODULES: &[Embedded] = &[\n");
     for source in sources {
         let (name, is_package) = module_name(root, &source);
@@ -85,7 +83,28 @@ fn pack(root: &Path, python: &str, sources: Vec<PathBuf>) {
         );
     }
     table.push_str("];\n");
-    std::fs::write(out.join("python_package.rs"), table).expect("OUT_DIR is writable");
+    table
+}
+
+/// The files of the documentation pages, where `.ci/fetch_docs_assets.py` has put them.
+fn assets(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    found.sort();
+    found
+}
+
+fn pack_assets(assets: &[PathBuf]) -> String {
+    let mut table = String::from("const ASSETS: &[(&str, &[u8])] = &[\n");
+    for asset in assets {
+        let name = asset.file_name().unwrap_or_default().to_string_lossy();
+        let path = asset.canonicalize().expect("the file was just listed");
+        let _ = writeln!(table, "    ({name:?}, include_bytes!({path:?})),");
+    }
+    table.push_str("];\n");
+    table
 }
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -17,6 +17,9 @@ APP = "from fasterapi import FasterAPI\n"
 FILES = {
     "one.py": f"{APP}the_app = FasterAPI(title='one')\nalias = the_app\n",
     "two.py": f"{APP}a = FasterAPI()\nb = FasterAPI()\n",
+    "usual.py": f"{APP}a, api, app = (FasterAPI(title=name) for name in ('a', 'api', 'app'))\n",
+    "api_only.py": f"{APP}a = FasterAPI()\napi = FasterAPI(title='api')\n",
+    "bad_route.py": f"{APP}app = FasterAPI()\n@app.get('/{{x:nothing}}')\ndef get(x): ...\n",
     "none.py": "x = 3\n",
     "holder.py": f"{APP}class Holder:\n    app = FasterAPI(title='held')\n",
     "factory.py": f"""{APP}
@@ -61,6 +64,8 @@ def folder(tmp_path: Path) -> Iterator[str]:
         ("one.py", "one"),
         ("one.py:alias", "one"),
         ("./one.py:the_app", "one"),
+        ("usual", "app"),
+        ("api_only", "api"),
         ("holder:Holder.app", "held"),
         ("factory:make()", "made"),
         ("factory:make", "made"),
@@ -158,3 +163,10 @@ def test_exits_pass_through(folder: str) -> None:
     (Path(folder) / "leaves.py").write_text("raise SystemExit(3)\n")
     with pytest.raises(SystemExit):
         load_target("leaves", folder)
+
+
+def test_a_route_that_cannot_be_is_told_without_a_traceback(folder: str) -> None:
+    with pytest.raises(TargetError) as caught:
+        load_target("bad_route", folder)
+    assert "Unknown path convertor 'nothing'" in str(caught.value)
+    assert caught.value.traceback is None

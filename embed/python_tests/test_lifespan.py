@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fasterapi import FasterAPI
+from fasterapi import APIRouter, FasterAPI
 
 
 def enter(app: FasterAPI) -> Any:
@@ -90,9 +90,10 @@ def test_events() -> None:
 
     app = FasterAPI(on_startup=[up, lambda: log.append("up2")])
 
-    @app.on_event("shutdown")
     async def down() -> None:
         log.append("down")
+
+    app.add_event_handler("shutdown", down)
 
     assert enter(app) == {}
     assert log == ["up", "up2", "down"]
@@ -123,6 +124,22 @@ def test_a_failed_startup_does_not_shut_down() -> None:
     with pytest.raises(LookupError):
         enter(FasterAPI(on_startup=[fails], on_shutdown=[lambda: log.append("down")]))
     assert log == []
+
+
+def test_included_routers_have_their_part() -> None:
+    log: list[str] = []
+
+    async def inner(app: FasterAPI) -> AsyncIterator[dict[str, Any]]:
+        log.append("inner up")
+        yield {"pool": 2, "inner": 3}
+        log.append("inner down")
+
+    app = FasterAPI(lifespan=managed)
+    app.include_router(APIRouter(lifespan=inner))
+    app.include_router(APIRouter(on_startup=[lambda: log.append("function")]))
+    assert enter(app) == {"pool": 1, "inner": 3}
+    assert log == ["inner up", "function", "inner down"]
+    assert app.state.log == ["up", "down"]
 
 
 def test_a_lifespan_replaces_the_events() -> None:

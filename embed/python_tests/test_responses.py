@@ -168,7 +168,7 @@ def test_files() -> None:
     response = FileResponse("/tmp/a.html")
     assert response.path == "/tmp/a.html"
     assert response.raw_headers == [(b"content-type", b"text/html; charset=utf-8")]
-    assert FileResponse("/x/unknown").media_type == "text/plain"
+    assert FileResponse("/x/unknown").media_type == "application/octet-stream"
     assert FileResponse("/x/a.png", media_type="a/b").headers["content-type"] == "a/b"
     named = FileResponse("/x/a", filename="ré.png", content_disposition_type="inline")
     assert named.headers["content-disposition"] == "inline; filename*=utf-8''r%C3%A9.png"
@@ -221,3 +221,36 @@ def test_an_error_in_a_synchronous_iterator_passes_through() -> None:
 def test_what_cannot_be_streamed(content: Any) -> None:
     with pytest.raises(TypeError):
         StreamingResponse(content)
+
+
+def test_a_plain_iterator_gives_all_its_items_however_fast() -> None:
+    from fasterapi._iterate import ThreadedIterator
+
+    async def count(items: Any) -> int:
+        return len([item async for item in ThreadedIterator(items)])
+
+    async def many() -> list[int]:
+        return [await count(iter(range(size))) for size in (0, 1, 31, 32, 33, 5000)]
+
+    # A waiter that is forgotten would wait for ever.
+    found = asyncio.run(asyncio.wait_for(many(), 20))
+    assert found == [0, 1, 31, 32, 33, 5000]
+
+
+def test_a_plain_iterator_gives_an_item_before_it_has_the_next() -> None:
+    from fasterapi._iterate import ThreadedIterator
+
+    taken = threading.Event()
+
+    def items() -> Any:
+        yield "first"
+        assert taken.wait(10)
+        yield "second"
+
+    async def take() -> list[str]:
+        iterator = ThreadedIterator(items())
+        first = await anext(iterator)
+        taken.set()
+        return [first, *[item async for item in iterator]]
+
+    assert asyncio.run(take()) == ["first", "second"]

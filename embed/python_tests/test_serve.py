@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import types
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -38,11 +38,18 @@ class Core(types.ModuleType):
         time.sleep(0.001 if timeout is None else min(timeout, 0.001))
         return True
 
+    class RequestTask:
+        """No task here is one."""
+
+    def drain_left_s(self) -> float:
+        return 1.0
+
     def set_drain_future(self, drained: asyncio.Future[None]) -> None:
         self.drained = drained
 
-    def ready(self, state: Any) -> None:
+    def ready(self, state: Any, changed: bool) -> None:
         self.states.append(state)
+        self.changed = changed
         loop = self.drained.get_loop()
         loop.call_later(0.01, self.drained.set_result, None)
 
@@ -109,8 +116,43 @@ def test_serving(core: Core, serve: Any) -> None:
     serve.run(app)
     assert log == ["up", "down"]
     assert core.states == [{"a": 1}]
+    assert not core.changed
     assert app._lifespan_state == {"a": 1}
     assert set(found) == {before}
+
+
+def test_what_a_lifespan_changes_is_noticed(core: Core, serve: Any) -> None:
+    def adds() -> None:
+        app.add_api_route("/added", lambda: None)
+
+    app = FasterAPI(on_startup=[adds])
+    serve.run(app)
+    assert core.changed
+
+
+def test_changes_have_another_snapshot() -> None:
+    from fasterapi._snapshot import snapshot_of
+
+    def handler() -> None: ...
+
+    app, mounted = FasterAPI(), FasterAPI()
+    app.mount("/mounted", mounted)
+    known = [snapshot_of(app)]
+    assert snapshot_of(app) == known[0]
+    changes: list[Callable[[], object]] = [
+        lambda: app.add_api_route("/a", handler),
+        lambda: mounted.add_api_route("/a", handler),
+        lambda: app.add_exception_handler(LookupError, print),
+        lambda: mounted.add_exception_handler(LookupError, print),
+        lambda: app.add_middleware(print),
+        lambda: app.dependency_overrides.update({print: repr}),
+        lambda: setattr(app, "debug", True),
+        lambda: app.router.routes.pop(),
+    ]
+    for change in changes:
+        change()
+        assert snapshot_of(app) not in known
+        known.append(snapshot_of(app))
 
 
 def test_errors_of_the_lifespan_end_the_run(core: Core, serve: Any) -> None:

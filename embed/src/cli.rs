@@ -12,8 +12,10 @@ use crate::control::ShardEnd;
 use crate::env_file;
 use crate::error::Error;
 use crate::logging::{self, Format, Level};
-use crate::options::{Command, CommandLine, RoutesOptions, RunOptions};
-use crate::supervisor;
+use crate::options::{
+    COMMON_VARIABLE, Command, CommandLine, RoutesOptions, RunOptions, with_dev_defaults,
+};
+use crate::{discover, supervisor};
 
 /// How this program starts itself anew as a shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,25 +48,46 @@ pub fn main(arguments: Vec<OsString>, launcher: Launcher, hooks: Hooks) -> i32 {
         Err(Refusal::Ours(error)) => return fail(&error, Format::Text),
     };
     match command_line.command {
-        Command::Run(options) => run(&options, environment, &launcher),
+        Command::Run(options) => run(*options, environment, &launcher),
+        Command::Dev(options) => {
+            let options = RunOptions {
+                is_dev: true,
+                ..*options
+            };
+            run(options, environment, &launcher)
+        }
         Command::Routes(mut options) => {
-            if options.target.trim().is_empty() {
-                return fail(&Error::TargetMissing, Format::Text);
-            }
             logging::configure(Level::Warning, Format::Text, None);
             options.environment = environment;
+            let found = options
+                .app_dir()
+                .and_then(|folder| discover::target(&options.target, None, &folder));
+            match found {
+                Ok(target) => options.target = target,
+                Err(error) => return fail(&error, Format::Text),
+            }
             (hooks.routes)(&options)
         }
         Command::Shard => shard(hooks),
     }
 }
 
-fn run(options: &RunOptions, environment: Vec<(String, String)>, launcher: &Launcher) -> i32 {
+fn run(mut options: RunOptions, environment: Vec<(String, String)>, launcher: &Launcher) -> i32 {
     logging::configure(options.log.log_level, options.log.log_format, None);
-    let ended = options
-        .validate()
-        .and_then(|()| supervisor::run(options, environment, launcher));
+    logging::set_color(options.log.has_color());
+    let ended = find_target(&options)
+        .and_then(|target| {
+            options.target = target;
+            options.validate()
+        })
+        .and_then(|()| supervisor::run(&options, environment, launcher));
     ended.unwrap_or_else(|error| fail(&error, options.log.log_format))
+}
+
+fn find_target(options: &RunOptions) -> Result<String, Error> {
+    let application = &options.application;
+    let given = application.entrypoint.as_ref().unwrap_or(&options.target);
+    discover::target(given, application.app.as_deref(), &options.app_dir()?)
 }
 
 fn shard(hooks: Hooks) -> i32 {
@@ -93,7 +116,7 @@ fn take_signals() -> Result<(), Error> {
 /// Says what went wrong, in the user's format; returns the exit code.
 fn fail(error: &Error, format: Format) -> i32 {
     match format {
-        Format::Text => eprintln!("fasterapi: {error}"),
+        Format::Text | Format::Short => eprintln!("fasterapi: {error}"),
         Format::Json => logging::error(error),
     }
     error.exit_code()
@@ -113,7 +136,7 @@ type Parsed = (CommandLine, Vec<(String, String)>);
 fn parse(arguments: &[OsString]) -> Result<Parsed, Refusal> {
     let first = parse_with(arguments, &[])?;
     let path = match &first.command {
-        Command::Run(options) => options.application.env_file.as_ref(),
+        Command::Run(options) | Command::Dev(options) => options.application.env_file.as_ref(),
         Command::Routes(options) => options.env_file.as_ref(),
         Command::Shard => None,
     };
@@ -142,9 +165,21 @@ fn parse_with(
             None => argument,
         }
     };
-    let mut command = CommandLine::command();
-    for name in ["run", "routes"] {
-        command = command.mut_subcommand(name, |command| command.mut_args(from_file));
+    let mut command = with_dev_defaults(CommandLine::command());
+    let trusted = common_list(environment);
+    for name in ["run", "dev", "routes"] {
+        command = command.mut_subcommand(name, |command| {
+            let command = match &trusted {
+                Some(list) if name != "routes" => {
+                    command.mut_arg("forwarded_allow_ips", |argument| {
+                        // As below.
+                        argument.default_value(&*list.clone().leak())
+                    })
+                }
+                _ => command,
+            };
+            command.mut_args(from_file)
+        });
     }
     // As Python's `-m` the first argument is a path that would stand in the help.
     let name = OsString::from("fasterapi");
@@ -152,6 +187,15 @@ fn parse_with(
         .try_get_matches_from(std::iter::once(&name).chain(arguments.iter().skip(1)))
         .and_then(|matches| CommandLine::from_arg_matches(&matches))
         .map_err(Refusal::Clap)
+}
+
+/// The list of trusted proxies in the variable that other servers share, whose default it becomes.
+fn common_list(environment: &[(String, String)]) -> Option<String> {
+    std::env::var(COMMON_VARIABLE).ok().or_else(|| {
+        let mut variables = environment.iter();
+        let found = variables.find(|(name, _)| name == COMMON_VARIABLE);
+        found.map(|(_, value)| value.clone())
+    })
 }
 
 #[cfg(test)]
@@ -166,7 +210,7 @@ mod tests {
             .collect();
         match parse_with(&arguments, &environment) {
             Ok(CommandLine {
-                command: Command::Run(options),
+                command: Command::Run(options) | Command::Dev(options),
             }) => Ok(*options),
             other => Err(format!("{other:?}")),
         }
@@ -213,6 +257,58 @@ mod tests {
         );
         let taken_back = run_options("fasterapi run a:b --no-access-log", &by_file).unwrap();
         assert!(!taken_back.access_log());
+    }
+
+    #[test]
+    fn proxies_are_trusted_as_elsewhere() {
+        let trusted = |arguments: &str, file: &[(&str, &str)]| {
+            run_options(arguments, file).map(|options| options.proxy.trusted())
+        };
+        let list = |list: &str| Ok(Some(list.parse().unwrap()));
+        let common = [("FORWARDED_ALLOW_IPS", "10.0.0.0/8")];
+        let both = [("FASTERAPI_FORWARDED_ALLOW_IPS", "1.1.1.1"), common[0]];
+        assert_eq!(trusted("fasterapi run a:b", &[]), list("127.0.0.1,::1"));
+        assert_eq!(trusted("fasterapi run a:b", &common), list("10.0.0.0/8"));
+        assert_eq!(trusted("fasterapi dev a:b", &both), list("1.1.1.1"));
+        let given = "fasterapi run --proxy-headers --forwarded-allow-ips * main.py";
+        assert_eq!(trusted(given, &both), list("*"));
+        let refused = ["--no-proxy-headers", "--proxy-headers --no-proxy-headers"];
+        for flags in refused {
+            assert_eq!(
+                trusted(&format!("fasterapi run a:b {flags}"), &both),
+                Ok(None)
+            );
+        }
+        let off = [("FASTERAPI_PROXY_HEADERS", "0")];
+        assert_eq!(trusted("fasterapi run a:b", &off), Ok(None));
+        let taken_back = "fasterapi run --no-proxy-headers --proxy-headers main.py";
+        assert_eq!(trusted(taken_back, &off), list("127.0.0.1,::1"));
+        let error = trusted("fasterapi run a:b --forwarded-allow-ips localhost", &[]);
+        assert!(error.is_err_and(|error| error.contains("must be *, an address")));
+    }
+
+    #[test]
+    fn dev_has_defaults_of_its_own_that_can_be_taken_back() {
+        let dev = run_options("fasterapi dev", &[]).unwrap();
+        assert!(dev.reloads() && dev.application.debug && dev.access_log());
+        assert_eq!(dev.processes.shards, crate::options::Shards::Count(1));
+        assert_eq!(dev.log.log_format, Format::Short);
+        assert!(
+            !run_options("fasterapi dev --no-reload", &[])
+                .unwrap()
+                .reloads()
+        );
+        let file = [
+            ("FASTERAPI_LOG_FORMAT", "json"),
+            ("FASTERAPI_AS_FASTAPI", "1"),
+        ];
+        let dev = run_options("fasterapi dev --workers 2", &file).unwrap();
+        assert_eq!(dev.log.log_format, Format::Json);
+        assert_eq!(dev.processes.shards, crate::options::Shards::Count(2));
+        assert!(dev.application.as_fastapi);
+        let run = run_options("fasterapi run -e main:app --reload", &[]).unwrap();
+        assert!(run.reloads() && !run.application.debug);
+        assert_eq!(run.application.entrypoint.as_deref(), Some("main:app"));
     }
 
     #[test]

@@ -6,15 +6,16 @@ use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockType, SockaddrStorage, getsockname, recv, send,
-    socketpair,
+    AddressFamily, MsgFlags, SockFlag, SockType, SockaddrStorage, getsockname, socketpair,
 };
+use runtime::TrustedProxies;
 use runtime::limits::Limits;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::logging::{Format, Level};
+use crate::passed_fd;
 
 /// Largest control message, in bytes; a longer traceback is cut.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
@@ -36,6 +37,20 @@ pub enum ToShard {
     },
     /// End at once: nothing in flight matters any more.
     Stop,
+    /// What other shards send arrives in the mailbox whose receiving end comes with this.
+    Link,
+    /// Another shard serves too; the sending end of its mailbox comes with this.
+    Peer {
+        /// Which process of the server it is.
+        process: u32,
+        /// Whether to ask it for the histories of its channels.
+        histories: bool,
+    },
+    /// Another shard has ended.
+    PeerGone {
+        /// Which process of the server it was.
+        process: u32,
+    },
 }
 
 /// Why a shard drains.
@@ -54,6 +69,8 @@ pub enum FromShard {
     Ready {
         /// How long that took since the process began, in milliseconds.
         started_ms: u64,
+        /// The path of the application's documentation page, if it has one.
+        docs: Option<String>,
     },
     /// The shard cannot serve; it ends after this.
     Failed {
@@ -73,6 +90,10 @@ pub struct ShardConfig {
     pub shards: usize,
     /// How often the application was loaded, from 1; a reload counts up.
     pub generation: u64,
+    /// Which process of the server this is, from 1: no two are ever the same.
+    pub process: u32,
+    /// What tells this server from others that share its channels.
+    pub node: String,
     /// The CPU to stay on, if any.
     pub cpu: Option<usize>,
     /// The sockets to accept from.
@@ -85,14 +106,22 @@ pub struct ShardConfig {
     pub threads: usize,
     /// The bounds to hold peers to.
     pub limits: Limits,
+    /// Whose word on the client is taken; `None` for nobody's.
+    pub proxies: Option<TrustedProxies>,
+    /// Whose pages may open WebSockets; empty: all.
+    pub websocket_origins: Vec<String>,
     /// Whether every answer is logged.
     pub access_log: bool,
     /// The least level that is logged.
     pub log_level: Level,
     /// How a log line looks.
     pub log_format: Format,
+    /// Whether short log lines have colours.
+    pub log_color: bool,
     /// Whether a 500 answer carries its traceback.
     pub debug: bool,
+    /// Whether `import fastapi` is answered with FasterAPI.
+    pub as_fastapi: bool,
     /// The path a proxy strips before us, without a final slash; empty for none.
     pub root_path: String,
     /// The supervisor's process.
@@ -158,12 +187,18 @@ pub struct SupervisorEnd {
 impl SupervisorEnd {
     /// Sends without waiting.
     pub fn send(&self, message: &ToShard) -> Result<(), Error> {
-        send_message(self.socket.as_fd(), message)
+        send_message(self.socket.as_fd(), message, None)
+    }
+
+    /// Sends a message and a duplicate of a descriptor, without waiting.
+    pub fn send_with(&self, message: &ToShard, fd: BorrowedFd<'_>) -> Result<(), Error> {
+        send_message(self.socket.as_fd(), message, Some(fd))
     }
 
     /// Takes the next message if there is one, without waiting.
     pub fn try_receive(&self) -> Result<Option<FromShard>, Closed> {
-        receive_message(self.socket.as_fd(), MsgFlags::MSG_DONTWAIT)
+        let received = receive_message(self.socket.as_fd(), MsgFlags::MSG_DONTWAIT)?;
+        Ok(received.map(|(message, _)| message))
     }
 }
 
@@ -204,16 +239,17 @@ impl ShardEnd {
     /// Waits for the first message, which must be the configuration.
     pub fn receive_config(&self) -> Result<ShardConfig, Error> {
         match receive_message(self.socket.as_fd(), MsgFlags::empty())? {
-            Some(ToShard::Configure(config)) => Ok(*config),
-            Some(other) => Err(Error::ControlMessageInvalid {
+            Some((ToShard::Configure(config), _)) => Ok(*config),
+            Some((other, _)) => Err(Error::ControlMessageInvalid {
                 reason: format!("{other:?} came before the configuration"),
             }),
             None => Err(Error::ControlClosed),
         }
     }
 
-    /// Takes the next message if there is one, without waiting.
-    pub fn try_receive(&self) -> Result<Option<ToShard>, Closed> {
+    /// Takes the next message if there is one, without waiting, and the descriptor that came with
+    /// it. That is missing too when this process may not have another.
+    pub fn try_receive(&self) -> Result<Option<(ToShard, Option<OwnedFd>)>, Closed> {
         receive_message(self.socket.as_fd(), MsgFlags::MSG_DONTWAIT)
     }
 
@@ -222,9 +258,9 @@ impl ShardEnd {
         match message {
             FromShard::Failed { message } if message.len() > FAILURE_BYTES_MAX => {
                 let message = keep_end(message, FAILURE_BYTES_MAX);
-                send_message(self.socket.as_fd(), &FromShard::Failed { message })
+                send_message(self.socket.as_fd(), &FromShard::Failed { message }, None)
             }
-            message => send_message(self.socket.as_fd(), message),
+            message => send_message(self.socket.as_fd(), message, None),
         }
     }
 
@@ -261,7 +297,11 @@ fn keep_end(text: &str, bytes_max: usize) -> String {
     format!("[...]{}", &text[start..])
 }
 
-fn send_message(socket: BorrowedFd<'_>, message: &impl Serialize) -> Result<(), Error> {
+fn send_message(
+    socket: BorrowedFd<'_>,
+    message: &impl Serialize,
+    fd: Option<BorrowedFd<'_>>,
+) -> Result<(), Error> {
     let bytes = serde_json::to_vec(message).map_err(|error| Error::ControlMessageInvalid {
         reason: error.to_string(),
     })?;
@@ -270,10 +310,13 @@ fn send_message(socket: BorrowedFd<'_>, message: &impl Serialize) -> Result<(), 
     }
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
     loop {
-        match send(socket.as_raw_fd(), &bytes, flags) {
+        match passed_fd::send(socket, &bytes, fd, flags) {
             Ok(_) => return Ok(()),
             Err(Errno::EINTR) => {}
-            Err(Errno::EAGAIN | Errno::ENOBUFS) => return Err(Error::ControlFull),
+            // Too many descriptors on their way count as full too.
+            Err(Errno::EAGAIN | Errno::ENOBUFS | Errno::ETOOMANYREFS) => {
+                return Err(Error::ControlFull);
+            }
             Err(_) => return Err(Error::ControlClosed),
         }
     }
@@ -282,17 +325,18 @@ fn send_message(socket: BorrowedFd<'_>, message: &impl Serialize) -> Result<(), 
 fn receive_message<M: DeserializeOwned>(
     socket: BorrowedFd<'_>,
     flags: MsgFlags,
-) -> Result<Option<M>, Closed> {
+) -> Result<Option<(M, Option<OwnedFd>)>, Closed> {
     let mut bytes = vec![0; MESSAGE_BYTES_MAX];
     loop {
-        match recv(socket.as_raw_fd(), &mut bytes, flags) {
-            Ok(0) => return Err(Closed),
-            Ok(length) => {
-                return serde_json::from_slice(&bytes[..length])
-                    .map(Some)
-                    .map_err(|_| Closed);
+        match passed_fd::receive(socket, &mut bytes, flags) {
+            Ok((0, _)) => return Err(Closed),
+            Ok((length, fd)) => {
+                let message = serde_json::from_slice(&bytes[..length]).map_err(|_| Closed)?;
+                return Ok(Some((message, fd)));
             }
-            Err(Errno::EINTR) => {}
+            // The other end closed without having read everything. That is said once, before what
+            // it had sent itself.
+            Err(Errno::EINTR | Errno::ECONNRESET) => {}
             Err(Errno::EAGAIN) => return Ok(None),
             Err(_) => return Err(Closed),
         }
@@ -308,6 +352,8 @@ mod tests {
             index: 1,
             shards: 2,
             generation: 3,
+            process: 7,
+            node: "n".to_owned(),
             cpu: Some(4),
             listeners: vec![ListenerConfig {
                 fd: 5,
@@ -318,10 +364,14 @@ mod tests {
             app_dir: "/srv/app".into(),
             threads: 40,
             limits: Limits::default(),
+            websocket_origins: vec!["https://example.com".into()],
+            proxies: "127.0.0.1,10.0.0.0/8,::1".parse().ok(),
             access_log: true,
             log_level: Level::Warning,
             log_format: Format::Json,
+            log_color: false,
             debug: false,
+            as_fastapi: false,
             root_path: "/api".to_owned(),
             supervisor_pid: 6,
         }
@@ -330,7 +380,7 @@ mod tests {
     #[test]
     fn messages_arrive_whole_and_in_order() {
         let (supervisor, shard) = pair().unwrap();
-        assert_eq!(shard.try_receive(), Ok(None));
+        assert!(matches!(shard.try_receive(), Ok(None)));
         let drain = ToShard::Drain {
             deadline_s: 0.5,
             reason: DrainReason::Reload,
@@ -341,9 +391,13 @@ mod tests {
         supervisor.send(&drain).unwrap();
         supervisor.send(&ToShard::Stop).unwrap();
         assert_eq!(shard.receive_config(), Ok(config()));
-        assert_eq!(shard.try_receive(), Ok(Some(drain)));
-        assert_eq!(shard.try_receive(), Ok(Some(ToShard::Stop)));
-        let ready = FromShard::Ready { started_ms: 12 };
+        assert!(matches!(shard.try_receive(), Ok(Some((message, None))) if message == drain));
+        let stop = shard.try_receive();
+        assert!(matches!(stop, Ok(Some((ToShard::Stop, None)))));
+        let ready = FromShard::Ready {
+            started_ms: 12,
+            docs: Some("/docs".to_owned()),
+        };
         shard.send(&ready).unwrap();
         shard.send(&FromShard::Drained).unwrap();
         assert_eq!(supervisor.try_receive(), Ok(Some(ready)));
@@ -351,8 +405,22 @@ mod tests {
     }
 
     #[test]
+    fn a_descriptor_comes_with_its_message() {
+        let (supervisor, shard) = pair().unwrap();
+        let peer = ToShard::Peer {
+            process: 2,
+            histories: true,
+        };
+        let null = std::fs::File::open("/dev/null").unwrap();
+        supervisor.send_with(&peer, null.as_fd()).unwrap();
+        let received = shard.try_receive();
+        assert!(matches!(received, Ok(Some((message, Some(_)))) if message == peer));
+    }
+
+    #[test]
     fn words_sent_before_the_end_are_still_heard() {
         let (supervisor, shard) = pair().unwrap();
+        supervisor.send(&ToShard::Link).unwrap();
         shard.send(&FromShard::Drained).unwrap();
         drop(shard);
         assert_eq!(supervisor.try_receive(), Ok(Some(FromShard::Drained)));
@@ -396,12 +464,7 @@ mod tests {
     #[test]
     fn nonsense_ends_the_talk() {
         let (supervisor, shard) = pair().unwrap();
-        send(
-            supervisor.as_fd().as_raw_fd(),
-            b"nonsense",
-            MsgFlags::empty(),
-        )
-        .unwrap();
-        assert_eq!(shard.try_receive(), Err(Closed));
+        passed_fd::send(supervisor.as_fd(), b"nonsense", None, MsgFlags::empty()).unwrap();
+        assert!(matches!(shard.try_receive(), Err(Closed)));
     }
 }

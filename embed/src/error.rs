@@ -225,7 +225,8 @@ impl Error {
             ),
             Error::TargetMissing => f.write_str(
                 "what shall be run? name the module and the application in it, as in \
-                 'fasterapi run main:app'",
+                 'fasterapi run main:app'; without a name main.py, app.py, api.py, one of these in \
+                 app/, or the entrypoint in pyproject.toml is served, but there is none",
             ),
             Error::EnvFileUnreadable { path, reason } => {
                 write!(f, "--env-file {}: {reason}", path.display())

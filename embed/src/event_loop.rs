@@ -70,6 +70,14 @@ impl EventLoop {
         Ok(())
     }
 
+    /// Ends the reactor of this thread, once its asyncio loop is closed.
+    pub(crate) fn uninstall(py: Python<'_>) {
+        let event_loop = CURRENT.with(RefCell::take).and_then(Rc::into_inner);
+        if let Some(Self { reactor, .. }) = event_loop {
+            detached(py, || reactor.end());
+        }
+    }
+
     /// The loop of this thread.
     ///
     /// # Errors
@@ -202,13 +210,6 @@ impl EventLoop {
             .call_method(call_soon, (callback,), Some(self.callback_options(py)))?;
         self.after_python(py);
         Ok(())
-    }
-
-    /// A new future of this loop.
-    pub(crate) fn create_future<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.loop_
-            .bind(py)
-            .call_method0(pyo3::intern!(py, "create_future"))
     }
 }
 

@@ -1,12 +1,13 @@
-//! How one route calls its handler: one extractor for each parameter, built once at start.
+//! How one route calls its handler: a call plan, built once at start.
 
-use crate::convert::parameter::{Convert, MISSING, Problem};
+use crate::arguments::{Arguments, Parameter, TextSource};
+use crate::convert::parameter::Convert;
+use crate::site::Site;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
-use runtime::PathParameters;
-use runtime::protocols::http1;
-use std::borrow::Cow;
+use runtime::BodyMode;
+use std::sync::Arc;
 
 /// Where a handler runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,48 +20,48 @@ pub(crate) enum Run {
     Inline,
 }
 
-/// Where a parameter's value comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
-    Path(usize),
-    Query,
-    Request,
-}
-
-/// One parameter of a handler.
-struct Parameter {
-    source: Source,
-    convert: Convert,
-    /// The name in the path or the query.
-    alias: String,
-    /// `None` for a required one.
-    default: Option<Py<PyAny>>,
-}
-
 /// One route's call plan.
 pub(crate) struct Handler {
+    pub(crate) site: Arc<Site>,
     endpoint: Py<PyAny>,
     pub(crate) run: Run,
-    parameters: Vec<Parameter>,
+    pub(crate) parameters: Vec<Parameter>,
+    /// The parameters whose text is in the query, by position.
+    pub(crate) in_query: Vec<usize>,
+    /// The parameters whose text is in a cookie, by position.
+    pub(crate) in_cookies: Vec<usize>,
     keyword_names: Option<Py<PyTuple>>,
     /// The path's parameters and what `request.path_params` makes of them, by position.
-    path_converters: Vec<(String, Convert)>,
+    pub(crate) path_converters: Vec<(String, Convert)>,
     pub(crate) status: u16,
     pub(crate) response_class: Option<Py<PyAny>>,
+    /// `bytes` that the handler returns are the JSON body.
+    pub(crate) returns_json: bool,
+    /// Answers requests whose parameters are not as they should be.
+    pub(crate) general: Option<Py<PyAny>>,
+    /// Answers for exceptions.
+    pub(crate) on_error: Option<Py<PyAny>>,
+    /// Rust answers an `HTTPException` before `on_error` is asked.
+    pub(crate) http_exceptions: bool,
+    pub(crate) app: Py<PyAny>,
+    pub(crate) root_path: Py<PyString>,
+    pub(crate) route: Py<PyAny>,
+    pub(crate) user_endpoint: Py<PyAny>,
     /// `METHODS /path`, for logs.
     pub(crate) label: String,
-    pub(crate) takes_request: bool,
+    pub(crate) body_mode: BodyMode,
+    /// It answers handshakes, and its call lasts as long as the WebSocket.
+    pub(crate) is_websocket: bool,
 }
 
-/// What a handler is called with: owned references, in order.
-pub(crate) type Arguments<'py> = Vec<Bound<'py, PyAny>>;
+/// An attribute that a plan may lack; `None` too when it is Python's `None`.
+fn optional<'py>(plan: &Bound<'py, PyAny>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+    Ok(plan.getattr_opt(name)?.filter(|value| !value.is_none()))
+}
 
-/// One wrong parameter: where it is, what is wrong, what was given.
-pub(crate) struct Invalid {
-    pub(crate) place: &'static str,
-    pub(crate) name: String,
-    pub(crate) problem: Problem,
-    pub(crate) input: Option<String>,
+/// A flag that a plan may lack.
+fn flag(plan: &Bound<'_, PyAny>, name: &str, otherwise: bool) -> PyResult<bool> {
+    optional(plan, name)?.map_or(Ok(otherwise), |value| value.is_truthy())
 }
 
 impl Handler {
@@ -68,85 +69,59 @@ impl Handler {
     ///
     /// # Errors
     /// When the plan lacks what every plan has.
-    pub(crate) fn build(plan: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let path_converters = path_converters(plan)?;
-        let mut parameters = Vec::new();
-        let mut keyword_names = Vec::new();
-        for item in plan.getattr("parameters")?.try_iter()? {
-            let item = item?;
-            if item.getattr("keyword_only")?.is_truthy()? {
-                keyword_names.push(item.getattr("name")?.cast_into::<PyString>()?);
-            }
-            parameters.push(Parameter::build(&item, &path_converters)?);
-        }
+    pub(crate) fn build(plan: &Bound<'_, PyAny>, site: &Arc<Site>) -> PyResult<Self> {
         let py = plan.py();
-        let response_class = plan.getattr("response_class")?;
+        let path_converters = path_converters(plan)?;
+        let (parameters, keyword_names) = parameters(plan, &path_converters)?;
+        let by_source = |source: TextSource| -> Vec<usize> {
+            let of_source = |(_, p): &(usize, &Parameter)| p.text_source() == Some(source);
+            let all = parameters.iter().enumerate();
+            all.filter(of_source).map(|(at, _)| at).collect()
+        };
         let methods: Vec<String> = plan.getattr("methods")?.extract()?;
         let path: String = plan.getattr("original_path")?.extract()?;
-        let run: String = plan.getattr("run")?.extract()?;
+        let run = match plan.getattr("run")?.extract::<String>()?.as_str() {
+            "async" => Run::Async,
+            "inline" => Run::Inline,
+            _ => Run::Thread,
+        };
+        let general = optional(plan, "general")?.map(Bound::unbind);
+        let on_error = optional(plan, "on_error")?.map(Bound::unbind);
+        let endpoint = plan.getattr("endpoint")?;
+        let route = plan.getattr_opt("route")?;
+        let user_endpoint = match &route {
+            Some(route) => optional(route, "endpoint")?,
+            None => None,
+        };
+        let result = optional(plan, "result")?;
+        let mounted_at: String = match optional(plan, "root_path")? {
+            Some(path) => path.extract()?,
+            None => String::new(),
+        };
+        let app = optional(plan, "app")?;
         Ok(Self {
-            endpoint: plan.getattr("endpoint")?.unbind(),
-            run: match run.as_str() {
-                "async" => Run::Async,
-                "inline" => Run::Inline,
-                _ => Run::Thread,
-            },
-            takes_request: parameters.iter().any(|p| p.source == Source::Request),
+            site: site.clone(),
+            user_endpoint: user_endpoint.unwrap_or_else(|| endpoint.clone()).unbind(),
+            endpoint: endpoint.unbind(),
+            run,
+            in_query: by_source(TextSource::Query),
+            in_cookies: by_source(TextSource::Cookie),
+            body_mode: body_mode(&parameters, run, general.is_some() || on_error.is_some()),
+            is_websocket: parameters.iter().any(Parameter::is_websocket),
             parameters,
-            keyword_names: if keyword_names.is_empty() {
-                None
-            } else {
-                Some(PyTuple::new(py, keyword_names)?.unbind())
-            },
+            keyword_names,
             path_converters,
             status: plan.getattr("status_code")?.extract()?,
-            response_class: (!response_class.is_none()).then(|| response_class.unbind()),
+            response_class: optional(plan, "response_class")?.map(Bound::unbind),
+            returns_json: result.is_some_and(|kind| kind.eq("json").unwrap_or(false)),
+            general,
+            on_error,
+            http_exceptions: flag(plan, "http_exceptions", true)?,
+            app: app.map_or_else(|| site.app.clone_ref(py), Bound::unbind),
+            root_path: PyString::new(py, &format!("{}{mounted_at}", site.root_path)).unbind(),
+            route: route.map_or_else(|| py.None(), Bound::unbind),
             label: format!("{} {path}", methods.join(",")),
         })
-    }
-
-    /// The path parameters as `request.path_params` has them.
-    pub(crate) fn path_values<'py>(
-        &self,
-        py: Python<'py>,
-        given: &PathParameters<'_>,
-    ) -> Vec<(String, Bound<'py, PyAny>)> {
-        let convert = |(at, (name, convert)): (usize, &(String, Convert))| {
-            let text = given.get(at);
-            let value = convert.apply(py, text);
-            (
-                name.clone(),
-                value.unwrap_or_else(|_| PyString::new(py, text).into_any()),
-            )
-        };
-        self.path_converters
-            .iter()
-            .enumerate()
-            .map(convert)
-            .collect()
-    }
-
-    /// Brings every parameter, or says which are wrong.
-    pub(crate) fn arguments<'py>(
-        &self,
-        py: Python<'py>,
-        path: &PathParameters<'_>,
-        query: &[u8],
-        request: Option<&Bound<'py, PyAny>>,
-    ) -> Result<Arguments<'py>, Vec<Invalid>> {
-        let mut arguments = Vec::with_capacity(self.parameters.len());
-        let mut invalid = Vec::new();
-        for parameter in &self.parameters {
-            match parameter.value(py, path, query, request) {
-                Ok(value) => arguments.push(value),
-                Err(problem) => invalid.push(*problem),
-            }
-        }
-        if invalid.is_empty() {
-            Ok(arguments)
-        } else {
-            Err(invalid)
-        }
     }
 
     /// Calls the handler.
@@ -178,83 +153,45 @@ impl Handler {
     }
 }
 
-impl Parameter {
-    fn build(item: &Bound<'_, PyAny>, path: &[(String, Convert)]) -> PyResult<Self> {
-        let alias: String = item.getattr("alias")?.extract()?;
-        let source: String = item.getattr("source")?.extract()?;
-        let convert: String = item.getattr("convert")?.extract()?;
-        let required = item.getattr("required")?.is_truthy()?;
-        let source = match source.as_str() {
-            "path" => Source::Path(
-                path.iter()
-                    .position(|(name, _)| *name == alias)
-                    .unwrap_or(0),
-            ),
-            "request" => Source::Request,
-            _ => Source::Query,
-        };
-        Ok(Self {
-            source,
-            convert: Convert::named(&convert),
-            alias,
-            default: if required {
-                None
-            } else {
-                Some(item.getattr("default")?.unbind())
-            },
-        })
-    }
-
-    fn value<'py>(
-        &self,
-        py: Python<'py>,
-        path: &PathParameters<'_>,
-        query: &[u8],
-        request: Option<&Bound<'py, PyAny>>,
-    ) -> Result<Bound<'py, PyAny>, Box<Invalid>> {
-        match self.source {
-            Source::Path(at) => self.converted(py, "path", path.get(at)),
-            Source::Request => Ok(request.cloned().unwrap_or_else(|| py.None().into_bound(py))),
-            Source::Query => match query_value(query, self.alias.as_bytes()) {
-                Some(text) => self.converted(py, "query", &String::from_utf8_lossy(&text)),
-                None => match &self.default {
-                    Some(default) => Ok(default.bind(py).clone()),
-                    None => Err(self.invalid("query", MISSING, None)),
-                },
-            },
+/// The extractors, and the names of those that are passed by name, which come last.
+fn parameters(
+    plan: &Bound<'_, PyAny>,
+    path: &[(String, Convert)],
+) -> PyResult<(Vec<Parameter>, Option<Py<PyTuple>>)> {
+    let (mut parameters, mut by_name, mut names) = (Vec::new(), Vec::new(), Vec::new());
+    for item in plan.getattr("parameters")?.try_iter()? {
+        let item = item?;
+        let parameter = Parameter::build(&item, path)?;
+        if item.getattr("keyword_only")?.is_truthy()? {
+            names.push(item.getattr("name")?.cast_into::<PyString>()?);
+            by_name.push(parameter);
+        } else {
+            parameters.push(parameter);
         }
     }
-
-    fn converted<'py>(
-        &self,
-        py: Python<'py>,
-        place: &'static str,
-        text: &str,
-    ) -> Result<Bound<'py, PyAny>, Box<Invalid>> {
-        self.convert
-            .apply(py, text)
-            .map_err(|problem| self.invalid(place, problem, Some(text)))
-    }
-
-    fn invalid(&self, place: &'static str, problem: Problem, input: Option<&str>) -> Box<Invalid> {
-        Box::new(Invalid {
-            place,
-            name: self.alias.clone(),
-            problem,
-            input: input.map(str::to_owned),
-        })
-    }
+    parameters.append(&mut by_name);
+    let names = match names.as_slice() {
+        [] => None,
+        names => Some(PyTuple::new(plan.py(), names)?.unbind()),
+    };
+    Ok((parameters, names))
 }
 
-/// The value of `name` in a query string; of several, the last.
-fn query_value<'q>(query: &'q [u8], name: &[u8]) -> Option<Cow<'q, [u8]>> {
-    if query.is_empty() {
-        return None;
+/// What a route wants with bodies. Whoever answers in the handler's place may read one that is
+/// not the handler's business.
+fn body_mode(parameters: &[Parameter], run: Run, has_deputy: bool) -> BodyMode {
+    if parameters.iter().any(Parameter::is_body) {
+        BodyMode::Collect
+    } else if parameters.iter().any(Parameter::is_request) {
+        match run {
+            Run::Async => BodyMode::Stream,
+            Run::Thread | Run::Inline => BodyMode::Collect,
+        }
+    } else if has_deputy {
+        BodyMode::Collect
+    } else {
+        BodyMode::Ignore
     }
-    http1::query_pairs(query)
-        .filter(|(key, _)| **key == *name)
-        .last()
-        .map(|(_, value)| value)
 }
 
 fn path_converters(plan: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Convert)>> {

@@ -1,58 +1,57 @@
 //! `module:attribute` to routes and handlers, once, before anything is served.
 
+use crate::compile::{Compiled, Settings, compile};
 use crate::exchange::traceback_of;
-use crate::handler::Handler;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
-use runtime::{Converter, Router, RouterBuilder, StaticFolder, Target};
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::rc::Rc;
-use std::sync::Arc;
+use std::path::Path;
 
 /// An imported application, ready to be served.
 pub(crate) struct Imported {
     pub(crate) app: Py<PyAny>,
-    pub(crate) router: Router,
-    pub(crate) handlers: Vec<Arc<Handler>>,
+    pub(crate) compiled: Compiled,
 }
 
-/// Imports `target` and compiles its routes.
+/// What is imported, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    /// The module, or file, and the application in it.
+    pub(crate) target: &'a str,
+    /// The directory that comes first on `sys.path`.
+    pub(crate) app_dir: &'a Path,
+    /// Whether `import fastapi` is answered with FasterAPI.
+    pub(crate) as_fastapi: bool,
+    /// Whether the application shows tracebacks, whatever it says itself.
+    pub(crate) debug: bool,
+    /// The prefix that a proxy removes; empty: what the application says.
+    pub(crate) root_path: &'a str,
+}
+
+/// Imports what is wanted and compiles its routes.
 ///
 /// # Errors
 /// A text for the person who wrote the application.
-pub(crate) fn import(py: Python<'_>, target: &str, app_dir: &Path) -> Result<Imported, String> {
+pub(crate) fn import(py: Python<'_>, wanted: Wanted<'_>) -> Result<Imported, String> {
     let explained = |error: PyErr| explain(py, &error);
-    let (app, plans) = load(py, target, app_dir).map_err(explained)?;
-    let redirect: bool = app
-        .getattr("redirect_slashes")
-        .and_then(|flag| flag.is_truthy())
-        .map_err(explained)?;
-    let mut router = RouterBuilder::new(redirect);
-    let mut handlers = Vec::new();
-    for plan in plans.iter() {
-        add_route(&plan, &mut router, &mut handlers).map_err(explained)?;
-    }
-    let router = router.build().map_err(|error| error.to_string())?;
-    Ok(Imported {
-        app: app.unbind(),
-        router,
-        handlers,
-    })
+    let app = load(py, wanted).map_err(explained)?;
+    let settings = Settings {
+        root_path: wanted.root_path.to_owned(),
+        ..Settings::default()
+    };
+    let compiled = compile(&app, settings).map_err(explained)?;
+    let app = app.unbind();
+    Ok(Imported { app, compiled })
 }
 
-/// Imports `target` and asks the package for its route plans.
-pub(crate) fn load<'py>(
-    py: Python<'py>,
-    target: &str,
-    app_dir: &Path,
-) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyList>)> {
+/// Imports what is wanted.
+pub(crate) fn load<'py>(py: Python<'py>, wanted: Wanted<'_>) -> PyResult<Bound<'py, PyAny>> {
     let finder = py.import("fasterapi._find_app")?;
-    let app = finder.call_method1("load_target", (target, app_dir))?;
-    let plans = py
-        .import("fasterapi._plan")?
-        .call_method1("compile_app", (&app,))?;
-    Ok((app, plans.cast_into::<PyList>()?))
+    let arguments = (wanted.target, wanted.app_dir, wanted.as_fastapi);
+    let app = finder.call_method1("load_target", arguments)?;
+    if wanted.debug {
+        // Before the plans: what stands around the handlers depends on it.
+        app.setattr("debug", true)?;
+    }
+    Ok(app)
 }
 
 /// One sentence for what the user did wrong, a traceback for what their code raised.
@@ -66,69 +65,4 @@ pub(crate) fn explain(py: Python<'_>, error: &PyErr) -> String {
         return error.value(py).to_string();
     }
     traceback_of(py, error)
-}
-
-fn add_route(
-    plan: &Bound<'_, PyAny>,
-    router: &mut RouterBuilder,
-    handlers: &mut Vec<Arc<Handler>>,
-) -> PyResult<()> {
-    let path: String = plan.getattr("path")?.extract()?;
-    let methods: Vec<String> = plan.getattr("methods")?.extract()?;
-    let methods: Vec<&str> = methods.iter().map(String::as_str).collect();
-    let converters = converters(plan)?;
-    let files = plan.getattr("static")?;
-    if !files.is_none() {
-        let folder = static_folder(&files)?;
-        router.add(
-            &path,
-            &converters,
-            &methods,
-            &Target::Static(Rc::new(folder)),
-        );
-        return Ok(());
-    }
-    router.add(&path, &converters, &methods, &Target::Route(handlers.len()));
-    handlers.push(Arc::new(Handler::build(plan)?));
-    Ok(())
-}
-
-/// What the path itself demands of its parameters (`{id:int}`), in their order.
-fn converters(plan: &Bound<'_, PyAny>) -> PyResult<Vec<Converter>> {
-    let pairs: Vec<(String, String)> = plan.getattr("path_parameters")?.extract()?;
-    let converter = |(_, name): (String, String)| match name.as_str() {
-        "int" => Converter::Int,
-        "float" => Converter::Float,
-        "uuid" => Converter::Uuid,
-        _ => Converter::Text,
-    };
-    Ok(pairs.into_iter().map(converter).collect())
-}
-
-fn static_folder(files: &Bound<'_, PyAny>) -> PyResult<StaticFolder> {
-    let directory: PathBuf = files.getattr("directory")?.extract()?;
-    let html = files.getattr("html")?.is_truthy()?;
-    let follow = files.getattr("follow_symlink")?.is_truthy()?;
-    let types: HashMap<String, String> = files
-        .py()
-        .import("mimetypes")?
-        .getattr("types_map")?
-        .extract()?;
-    let media_type = move |name: &str| {
-        let extension = name
-            .rsplit_once('.')
-            .map(|(_, extension)| extension.to_ascii_lowercase());
-        let known = extension.and_then(|extension| types.get(&format!(".{extension}")));
-        match known {
-            Some(text) if text.starts_with("text/") => format!("{text}; charset=utf-8"),
-            Some(other) => other.clone(),
-            None => "text/plain; charset=utf-8".to_owned(),
-        }
-    };
-    Ok(StaticFolder::open(
-        &directory,
-        html,
-        follow,
-        Box::new(media_type),
-    )?)
 }

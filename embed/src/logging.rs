@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Write as _};
 use std::io::Write as _;
 use std::sync::RwLock;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,23 @@ pub enum Format {
     Text,
     /// One JSON object per line, for machines.
     Json,
+    /// For who sits before it: no times, and an answer is its method, path, status and time.
+    Short,
+}
+
+/// The colours of short lines, as the parameters of SGR (ECMA-48, section 8.3.117).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ink {
+    /// What did not happen at all, or hardly.
+    Dim = 2,
+    /// What failed.
+    Red = 31,
+    /// What went well.
+    Green = 32,
+    /// What somebody should look at.
+    Yellow = 33,
+    /// What leads elsewhere.
+    Cyan = 36,
 }
 
 /// Who writes, and how.
@@ -53,6 +70,7 @@ struct Settings {
     shard: Option<usize>,
 }
 
+static COLOR: AtomicBool = AtomicBool::new(false);
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
 static SETTINGS: RwLock<Settings> = RwLock::new(Settings {
     format: Format::Text,
@@ -64,6 +82,29 @@ pub fn configure(level: Level, format: Format, shard: Option<usize>) {
     LEVEL.store(level as u8, Ordering::Relaxed);
     // A poisoned lock holds a value that is good all the same.
     *SETTINGS.write().unwrap_or_else(|lock| lock.into_inner()) = Settings { format, shard };
+}
+
+/// Says whether this process's short lines have colours; they have none before.
+pub fn set_color(color: bool) {
+    COLOR.store(color, Ordering::Relaxed);
+}
+
+/// Whether lines are short.
+pub fn is_short() -> bool {
+    SETTINGS
+        .read()
+        .unwrap_or_else(|lock| lock.into_inner())
+        .format
+        == Format::Short
+}
+
+/// The text in a colour, if there are colours.
+pub fn paint(text: &str, ink: Ink) -> String {
+    if COLOR.load(Ordering::Relaxed) {
+        format!("\x1b[{}m{text}\x1b[0m", ink as u8)
+    } else {
+        text.to_owned()
+    }
 }
 
 /// Whether a line of this level is written; ask before building a costly one.
@@ -86,6 +127,7 @@ pub fn log_with(level: Level, message: impl Display, fields: &[(&str, Value)]) {
     let line = match settings.format {
         Format::Text => text_line(now, level, settings.shard, &message, fields),
         Format::Json => json_line(now, level, settings.shard, &message, fields),
+        Format::Short => short_line(level, &message),
     };
     // A log that cannot be written has nobody left to tell.
     let _ = std::io::stderr().write_all(line.as_bytes());
@@ -129,6 +171,18 @@ fn text_line(
     }
     line.push('\n');
     line
+}
+
+fn short_line(level: Level, message: &dyn Display) -> String {
+    let ink = match level {
+        Level::Debug => Ink::Dim,
+        Level::Info => Ink::Green,
+        Level::Warning => Ink::Yellow,
+        Level::Error => Ink::Red,
+    };
+    // Padded before it is painted, for the colour has no width.
+    let level = paint(&format!("{:<8}", level.to_string()), ink);
+    format!("{level}{message}\n")
 }
 
 fn json_line(
@@ -212,6 +266,15 @@ mod tests {
             line,
             "1970-01-01T00:00:00.000Z warning [shard 3] GET / status=200\n"
         );
+    }
+
+    #[test]
+    fn a_short_line_is_only_painted_when_asked() {
+        assert_eq!(short_line(Level::Info, &"ready"), "info    ready\n");
+        set_color(true);
+        let painted = short_line(Level::Error, &"lost");
+        set_color(false);
+        assert_eq!(painted, "\x1b[31merror   \x1b[0mlost\n");
     }
 
     #[test]

@@ -1,6 +1,12 @@
 //! What the command line, the environment and an environment file may say.
 
+mod application;
+mod dev;
 mod limits;
+mod log;
+mod proxy;
+mod reload;
+mod websocket;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -9,9 +15,15 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::error::Error;
-use crate::logging::{Format, Level};
+use crate::logging::Format;
 
+pub use application::ApplicationOptions;
+pub use dev::with_dev_defaults;
 pub use limits::LimitOptions;
+pub use log::{Color, LogOptions};
+pub use proxy::{COMMON_VARIABLE, ProxyOptions};
+pub use reload::ReloadOptions;
+pub use websocket::WebSocketOptions;
 
 /// Longest timeout that is accepted, in seconds: a week.
 const TIMEOUT_S_MAX: f64 = 7.0 * 86_400.0;
@@ -43,12 +55,21 @@ pub enum Command {
     /// Serve an application.
     #[command(after_help = SIGNALS_HELP)]
     Run(Box<RunOptions>),
+    /// Serve an application while it is written: reloads it, shows tracebacks, logs for people.
+    #[command(after_help = DEV_HELP)]
+    Dev(Box<RunOptions>),
     /// Print an application's routes.
     Routes(RoutesOptions),
     /// One shard, started by the supervisor with its control socket as stdin.
     #[command(hide = true)]
     Shard,
 }
+
+const DEV_HELP: &str = "\
+As 'fasterapi run --shards 1 --no-pin --reload --debug --access-log --log-format short \
+--drain-timeout-s 3'; every one of these can be given otherwise. Without a target, main.py, \
+app.py, api.py or one of these in app/ is served, or what pyproject.toml names in \
+[tool.fastapi] entrypoint.";
 
 const SIGNALS_HELP: &str = "\
 Signals: SIGTERM or SIGINT drains and stops, a second one stops at once; SIGHUP loads the \
@@ -59,7 +80,8 @@ environment, the environment over the file.";
 /// What `fasterapi run` may be told.
 #[derive(Clone, Debug, PartialEq, Args)]
 pub struct RunOptions {
-    /// The module and the application in it, such as main:app
+    /// The module and the application in it, such as main:app, or a file [default: main.py or the
+    /// like, see 'fasterapi dev --help']
     #[arg(
         env = "FASTERAPI_TARGET",
         hide_env_values = true,
@@ -72,6 +94,14 @@ pub struct RunOptions {
     #[command(flatten)]
     pub listen: ListenOptions,
 
+    /// Whose word on the client is taken.
+    #[command(flatten)]
+    pub proxy: ProxyOptions,
+
+    /// What WebSockets may do.
+    #[command(flatten)]
+    pub websocket: WebSocketOptions,
+
     /// Processes and threads.
     #[command(flatten)]
     pub processes: ProcessOptions,
@@ -80,6 +110,10 @@ pub struct RunOptions {
     #[command(flatten)]
     pub application: ApplicationOptions,
 
+    /// What is watched, and whether at all.
+    #[command(flatten)]
+    pub reload: ReloadOptions,
+
     /// What is logged.
     #[command(flatten)]
     pub log: LogOptions,
@@ -87,6 +121,10 @@ pub struct RunOptions {
     /// The bounds peers are held to.
     #[command(flatten)]
     pub limits: LimitOptions,
+
+    /// Whether this is `fasterapi dev`, which says where the documentation is.
+    #[arg(skip)]
+    pub is_dev: bool,
 }
 
 /// Where `fasterapi run` listens.
@@ -147,6 +185,7 @@ pub struct ProcessOptions {
     /// Shard processes; auto is one per CPU that may be used (affinity and cgroup quota)
     #[arg(
         long,
+        visible_alias = "workers",
         env = "FASTERAPI_SHARDS",
         hide_env_values = true,
         default_value = "auto",
@@ -191,86 +230,6 @@ pub struct ProcessOptions {
     pub pid_file: Option<PathBuf>,
 }
 
-/// What surrounds the application.
-#[derive(Clone, Debug, PartialEq, Args)]
-#[command(next_help_heading = "Application")]
-pub struct ApplicationOptions {
-    /// Directory that comes first on sys.path [default: the current directory]
-    #[arg(
-        long,
-        env = "FASTERAPI_APP_DIR",
-        hide_env_values = true,
-        value_name = "DIR"
-    )]
-    pub app_dir: Option<PathBuf>,
-
-    /// File of NAME=value lines for the application's environment and these options
-    #[arg(
-        long,
-        env = "FASTERAPI_ENV_FILE",
-        hide_env_values = true,
-        value_name = "PATH"
-    )]
-    pub env_file: Option<PathBuf>,
-
-    /// Path that a proxy strips before it passes requests on
-    #[arg(
-        long,
-        env = "FASTERAPI_ROOT_PATH",
-        hide_env_values = true,
-        default_value = "",
-        hide_default_value = true,
-        value_name = "PATH"
-    )]
-    pub root_path: String,
-
-    /// Put tracebacks into answers; never in production
-    #[arg(long, env = "FASTERAPI_DEBUG", hide_env_values = true, num_args = 0..=1,
-          require_equals = true, default_value = "false", default_missing_value = "true",
-          hide_default_value = true, value_parser = BoolishValueParser::new(), value_name = "BOOL",
-          action = clap::ArgAction::Set, hide_possible_values = true)]
-    pub debug: bool,
-}
-
-/// What is logged, and how.
-#[derive(Clone, Debug, PartialEq, Args)]
-#[command(next_help_heading = "Log (to stderr)")]
-pub struct LogOptions {
-    /// Log every answer; off by default, for it costs time on the request's path
-    #[arg(long, env = "FASTERAPI_ACCESS_LOG", hide_env_values = true, num_args = 0..=1,
-          require_equals = true, default_value = "false", default_missing_value = "true",
-          hide_default_value = true, value_parser = BoolishValueParser::new(), value_name = "BOOL",
-          action = clap::ArgAction::Set, hide_possible_values = true,
-          overrides_with = "no_access_log")]
-    pub access_log: bool,
-
-    /// Do not log answers, whatever the environment says
-    #[arg(long, overrides_with = "access_log")]
-    pub no_access_log: bool,
-
-    /// The least level that is logged
-    #[arg(
-        long,
-        env = "FASTERAPI_LOG_LEVEL",
-        hide_env_values = true,
-        default_value = "info",
-        ignore_case = true,
-        value_name = "LEVEL"
-    )]
-    pub log_level: Level,
-
-    /// How a line looks
-    #[arg(
-        long,
-        env = "FASTERAPI_LOG_FORMAT",
-        hide_env_values = true,
-        default_value = "text",
-        ignore_case = true,
-        value_name = "FORMAT"
-    )]
-    pub log_format: Format,
-}
-
 /// What `fasterapi routes` may be told.
 #[derive(Clone, Debug, PartialEq, Args)]
 pub struct RoutesOptions {
@@ -300,6 +259,13 @@ pub struct RoutesOptions {
         value_name = "PATH"
     )]
     pub env_file: Option<PathBuf>,
+
+    /// Answer the program's `import fastapi` with FasterAPI
+    #[arg(long, env = "FASTERAPI_AS_FASTAPI", hide_env_values = true, num_args = 0..=1,
+          require_equals = true, default_value = "false", default_missing_value = "true",
+          hide_default_value = true, value_parser = BoolishValueParser::new(), value_name = "BOOL",
+          action = clap::ArgAction::Set, hide_possible_values = true)]
+    pub as_fastapi: bool,
 
     /// How the routes are printed
     #[arg(long, default_value = "text")]
@@ -368,7 +334,13 @@ impl RunOptions {
                 "must begin with a slash",
             ));
         }
+        self.websocket.validate()?;
         self.limits.validate()
+    }
+
+    /// Whether the application is loaded anew when its files change.
+    pub fn reloads(&self) -> bool {
+        self.reload.reload && !self.reload.no_reload
     }
 
     /// The root path without its final slash.

@@ -1,7 +1,8 @@
 //! What belongs to this thread's runtime but is named from Python objects, which may be dropped
 //! on any thread: late answers and arriving bodies, by number.
 
-use runtime::{Answer, AnswerSender, BodyFeed};
+use crate::watch::{self, Watch};
+use runtime::{Answer, AnswerSender, BodyFeed, ChunkSender, Socket};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -23,7 +24,13 @@ struct Pending {
     abandoned: bool,
     /// The answer has begun and goes on, and with it perhaps the body.
     streaming: bool,
+    /// What the handler puts its events into.
+    events: Option<Rc<ChunkSender>>,
     generation: u64,
+    /// The WebSocket of a handshake, until its handler has ended.
+    socket: Option<Rc<Socket>>,
+    /// Whoever waits for the end of the request.
+    watch: Option<Watch>,
 }
 
 #[derive(Default)]
@@ -54,6 +61,7 @@ pub(crate) fn begin(feed: Option<Rc<BodyFeed>>) -> RequestKey {
         let entry = Pending {
             feed,
             generation,
+            watch: watch::current(),
             ..Pending::default()
         };
         match slab.free.pop() {
@@ -124,6 +132,26 @@ pub(crate) fn feed(key: RequestKey) -> Option<Rc<BodyFeed>> {
     SLAB.with(|slab| slab.borrow_mut().get(key)?.feed.clone())
 }
 
+/// Keeps the WebSocket that a handshake asks for.
+pub(crate) fn set_socket(key: RequestKey, socket: Rc<Socket>) {
+    SLAB.with(|slab| {
+        if let Some(entry) = slab.borrow_mut().get(key) {
+            entry.socket = Some(socket);
+        }
+    });
+}
+
+/// The WebSocket of a handshake; `None` once its handler has ended.
+pub(crate) fn socket(key: RequestKey) -> Option<Rc<Socket>> {
+    let found = SLAB.try_with(|slab| slab.borrow_mut().get(key)?.socket.clone());
+    found.ok().flatten()
+}
+
+/// Who waits for the end of a request, to work in their name.
+pub(crate) fn watch(key: RequestKey) -> Option<Watch> {
+    SLAB.with(|slab| slab.borrow_mut().get(key)?.watch.clone())
+}
+
 /// Answers a request whose handler goes on: it is kept until [`end_stream`].
 pub(crate) fn deliver_head(key: RequestKey, answer: Answer) {
     SLAB.with(|slab| {
@@ -132,6 +160,26 @@ pub(crate) fn deliver_head(key: RequestKey, answer: Answer) {
         }
     });
     deliver(key, answer);
+}
+
+/// Answers a request with an event stream, into which the handler puts events from now on.
+pub(crate) fn deliver_events(key: RequestKey, answer: Answer, events: Rc<ChunkSender>) {
+    SLAB.with(|slab| {
+        if let Some(entry) = slab.borrow_mut().get(key) {
+            entry.events = Some(events);
+        }
+    });
+    deliver_head(key, answer);
+}
+
+/// The event stream that a request is answered with.
+pub(crate) fn events(key: RequestKey) -> Option<Rc<ChunkSender>> {
+    SLAB.with(|slab| slab.borrow_mut().get(key)?.events.clone())
+}
+
+/// Takes the event stream out, to end it.
+pub(crate) fn take_events(key: RequestKey) -> Option<Rc<ChunkSender>> {
+    SLAB.with(|slab| slab.borrow_mut().get(key)?.events.take())
 }
 
 /// Forgets a request whose answer has been streamed, unless [`take_early`] has still to be called:

@@ -1,16 +1,19 @@
 //! The application whose answers come from Python handlers.
 
+use crate::arguments::{self, Arguments, Refused};
 use crate::convert::response::{Converted, from_invalid, from_result};
 use crate::event_loop::EventLoop;
 use crate::exchange::{
-    Exchange, answer_for_error, background_of_plain_call, cancel_from_reactor,
-    stream_from_plain_call,
+    Exchange, Remedy, background_of_plain_call, cancel_from_reactor, remedy_for_error,
+    stream_from_plain_call, task_of_response,
 };
-use crate::handler::{Arguments, Handler, Run};
+use crate::handler::{Handler, Run};
+use crate::incoming::Incoming;
 use crate::pending::{self, RequestKey};
-use crate::python_module::request::PyRequest;
 use crate::request_task::{RequestTask, Resume, copy_context, in_context};
-use crate::thread_pool::{Done, ThreadPool};
+use crate::site::Site;
+use crate::thread_pool::{HandlerCall, Outcome, ThreadPool};
+use crate::{watch, websocket};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use runtime::{Answer, Application, BodyMode, Reply, Request, RequestBody, RouteId, answer_slot};
@@ -19,34 +22,34 @@ use std::sync::Arc;
 
 /// The routes of one Python application and what runs their handlers.
 pub(crate) struct PythonApplication {
+    site: Arc<Site>,
     handlers: Vec<Arc<Handler>>,
+    /// The handler of what no route answers.
+    fallback: Option<RouteId>,
+    /// The handler of WebSockets that no route answers.
+    websocket_fallback: Option<RouteId>,
     pool: Rc<ThreadPool>,
-    app: Py<PyAny>,
-    root_path: String,
-    debug: bool,
 }
 
 impl PythonApplication {
     pub(crate) fn new(
+        site: Arc<Site>,
         handlers: Vec<Arc<Handler>>,
-        threads: usize,
-        app: Py<PyAny>,
-        root_path: String,
-        debug: bool,
+        [fallback, websocket_fallback]: [Option<RouteId>; 2],
+        pool: Rc<ThreadPool>,
     ) -> Self {
-        let pool = Rc::new(ThreadPool::new(threads));
         Self {
+            site,
             handlers,
+            fallback,
+            websocket_fallback,
             pool,
-            app,
-            root_path,
-            debug,
         }
     }
 
-    /// The pool, for the task that delivers its results.
-    pub(crate) fn pool(&self) -> Rc<ThreadPool> {
-        self.pool.clone()
+    /// What the handlers share.
+    pub(crate) fn site(&self) -> &Arc<Site> {
+        &self.site
     }
 
     fn respond_attached(&self, py: Python<'_>, request: Request<'_>) -> Reply {
@@ -58,95 +61,68 @@ impl PythonApplication {
             RequestBody::Full(_) => None,
         };
         let key = pending::begin(feed);
-        let replied = self.bring_and_call(py, handler, &request, key);
-        replied.unwrap_or_else(|error| {
-            pending::finish(key);
-            Reply::Ready(answer_for_error(py, &error, handler, self.debug))
-        })
+        let mut incoming = Incoming::new(py, handler, &request, key);
+        let error = match self.bring_and_call(&mut incoming) {
+            Ok(reply) => return reply,
+            Err(error) => error,
+        };
+        let keep = || incoming.keep().map(Some);
+        match remedy_for_error(py, handler, key, error, keep) {
+            Remedy::Answer(answer) => {
+                pending::finish(key);
+                Reply::Ready(answer)
+            }
+            Remedy::Task(task) => {
+                RequestTask::run(task.bind(py), Resume::Send);
+                reply_of(task, key)
+            }
+        }
     }
 
-    fn bring_and_call(
-        &self,
-        py: Python<'_>,
-        handler: &Arc<Handler>,
-        request: &Request<'_>,
-        key: RequestKey,
-    ) -> PyResult<Reply> {
-        let object = if handler.takes_request {
-            let path = handler.path_values(py, &request.parameters);
-            let made = PyRequest::new(py, request, path, key, &self.app, &self.root_path)?;
-            Some(Py::new(py, made)?.into_bound(py).into_any())
-        } else {
-            None
-        };
-        let query = request.head.query.of(request.bytes);
-        let arguments = match handler.arguments(py, &request.parameters, query, object.as_ref()) {
+    fn bring_and_call(&self, incoming: &mut Incoming<'_, '_>) -> PyResult<Reply> {
+        let (py, handler, key) = (incoming.py, incoming.handler, incoming.key);
+        let arguments = match arguments::bring(incoming) {
             Ok(arguments) => arguments,
-            Err(invalid) => {
-                pending::finish(key);
-                return Ok(Reply::Ready(from_invalid(&invalid)));
+            Err(Refused::Raised(error)) => return Err(error),
+            Err(Refused::Invalid(invalid)) => {
+                let Some(general) = &handler.general else {
+                    pending::finish(key);
+                    return Ok(Reply::Ready(from_invalid(&invalid)));
+                };
+                let coroutine = general.bind(py).call1((incoming.object()?,))?;
+                return start_task(incoming, coroutine);
             }
         };
         match handler.run {
-            Run::Async => self.start_task(py, handler, &arguments, key),
-            Run::Thread => self.start_job(py, handler, arguments, key),
+            Run::Async => start_task(incoming, handler.call(py, &arguments)?),
+            Run::Thread => self.start_job(incoming, arguments),
             Run::Inline => {
                 let context = copy_context(py)?;
-                let answer = in_context(py, &context, || {
-                    let result = handler.call(py, &arguments)?;
-                    self.plain_answer(py, handler, result)
+                let plain = in_context(py, &context, || {
+                    plain_answer(py, handler, handler.call(py, &arguments)?)
                 })?;
-                pending::finish(key);
-                Ok(Reply::Ready(answer))
+                plain_reply(incoming, plain)
             }
         }
-    }
-
-    /// Takes a coroutine's first step; most end with it.
-    fn start_task(
-        &self,
-        py: Python<'_>,
-        handler: &Arc<Handler>,
-        arguments: &Arguments<'_>,
-        key: RequestKey,
-    ) -> PyResult<Reply> {
-        let result = handler.call(py, arguments)?;
-        let coroutine = match steppable(result)? {
-            Ok(coroutine) => coroutine,
-            Err(plain) => {
-                let answer = self.plain_answer(py, handler, plain)?;
-                pending::finish(key);
-                return Ok(Reply::Ready(answer));
-            }
-        };
-        let exchange = Exchange::new(handler.clone(), self.debug, key);
-        let task = RequestTask::new(py, coroutine.unbind(), exchange)?;
-        RequestTask::run(task.bind(py), Resume::Send);
-        if let Some(answer) = pending::take_early(key) {
-            pending::finish(key);
-            return Ok(Reply::Ready(answer));
-        }
-        let (sender, receiver) = answer_slot();
-        sender.on_abandoned(Box::new(move || {
-            pending::abandon(key);
-            cancel_from_reactor(&task);
-        }));
-        pending::set_answer(key, sender);
-        Ok(Reply::Later(receiver))
     }
 
     fn start_job(
         &self,
-        py: Python<'_>,
-        handler: &Arc<Handler>,
+        incoming: &mut Incoming<'_, '_>,
         arguments: Arguments<'_>,
-        key: RequestKey,
     ) -> PyResult<Reply> {
+        let (py, handler, key) = (incoming.py, incoming.handler, incoming.key);
+        let request = if outlives_call(handler) {
+            Some(incoming.keep()?)
+        } else {
+            None
+        };
         let (sender, receiver) = answer_slot();
         // A call on a thread cannot be cancelled; it may ask whether anybody waits for it.
         sender.on_abandoned(Box::new(move || pending::abandon(key)));
         pending::set_answer(key, sender);
-        if self.pool.submit(py, handler, arguments, key)? {
+        let call = HandlerCall::new(handler, arguments, key, request);
+        if self.pool.submit(py, call)? {
             return Ok(Reply::Later(receiver));
         }
         pending::finish(key);
@@ -155,44 +131,127 @@ impl PythonApplication {
             r#"{"detail":"Service Unavailable"}"#,
         )))
     }
+}
 
-    /// The answer for what a plain call returned.
-    fn plain_answer(
-        &self,
-        py: Python<'_>,
-        handler: &Arc<Handler>,
-        result: Bound<'_, PyAny>,
-    ) -> PyResult<Answer> {
-        match from_result(result, handler)? {
-            Converted::Answer(answer) => Ok(answer),
-            Converted::WithBackground(answer, background) => {
-                let task = background_of_plain_call(handler.clone(), self.debug, &background)?;
-                crate::ticker::resume_soon(task, None);
-                Ok(answer)
-            }
-            Converted::Stream(head, response) => {
-                let (answer, task) =
-                    stream_from_plain_call(py, handler.clone(), self.debug, head, &response)?;
-                // Not stepped here: the first step belongs to the reactor.
-                crate::ticker::resume_soon(task, None);
-                Ok(answer)
-            }
+/// True when somebody may ask for the request after the handler has failed.
+fn outlives_call(handler: &Handler) -> bool {
+    handler.on_error.is_some() || handler.site.on_failure.is_some()
+}
+
+/// Takes a coroutine's first step; most end with it.
+fn start_task(incoming: &mut Incoming<'_, '_>, coroutine: Bound<'_, PyAny>) -> PyResult<Reply> {
+    let (py, handler, key) = (incoming.py, incoming.handler, incoming.key);
+    let coroutine = match steppable(coroutine)? {
+        Ok(coroutine) => coroutine,
+        Err(plain) => {
+            let plain = plain_answer(py, handler, plain)?;
+            return plain_reply(incoming, plain);
+        }
+    };
+    let exchange = Exchange::new(handler.clone(), key, incoming.made());
+    let task = RequestTask::new(py, coroutine.unbind(), exchange)?;
+    if handler.is_websocket {
+        websocket::watch(key, &task, py);
+    }
+    RequestTask::run(task.bind(py), Resume::Send);
+    if let Some(answer) = pending::take_early(key) {
+        pending::finish(key);
+        return Ok(Reply::Ready(answer));
+    }
+    if outlives_call(handler) || task.get().is_parked() {
+        RequestTask::keep_request(task.bind(py), || incoming.keep())?;
+    }
+    Ok(reply_of(task, key))
+}
+
+/// The reply of a task whose first step has been taken.
+fn reply_of(task: Py<RequestTask>, key: RequestKey) -> Reply {
+    if let Some(answer) = pending::take_early(key) {
+        pending::finish(key);
+        return Reply::Ready(answer);
+    }
+    let (sender, receiver) = answer_slot();
+    sender.on_abandoned(Box::new(move || {
+        pending::abandon(key);
+        cancel_from_reactor(&task);
+    }));
+    pending::set_answer(key, sender);
+    Reply::Later(receiver)
+}
+
+/// What a plain call has come to.
+enum Plain<'py> {
+    Answer(Answer),
+    /// A response that is to be called, in a task.
+    Asgi(Bound<'py, PyAny>),
+}
+
+/// The reply for what a plain call on the shard has come to.
+fn plain_reply(incoming: &mut Incoming<'_, '_>, plain: Plain<'_>) -> PyResult<Reply> {
+    let (py, handler, key) = (incoming.py, incoming.handler, incoming.key);
+    match plain {
+        Plain::Answer(answer) => {
+            pending::finish(key);
+            Ok(Reply::Ready(answer))
+        }
+        Plain::Asgi(response) => {
+            let request = incoming.keep()?;
+            let task = task_of_response(handler, key, Some(&request), &response)?;
+            RequestTask::run(task.bind(py), Resume::Send);
+            Ok(reply_of(task, key))
         }
     }
+}
 
-    /// Delivers what the pool's threads have done.
-    pub(crate) fn deliver(&self, batch: Vec<(RequestKey, Arc<Handler>, Done)>) {
-        for (key, handler, done) in batch {
-            match done {
-                Done::Answer(flat) => pending::deliver(key, flat.into()),
-                Done::Python(result) => Python::attach(|py| {
-                    let answer = result
-                        .and_then(|value| self.plain_answer(py, &handler, value.into_bound(py)))
-                        .unwrap_or_else(|error| answer_for_error(py, &error, &handler, self.debug));
-                    pending::deliver(key, answer);
-                }),
-            }
+/// The answer for what a plain call returned.
+fn plain_answer<'py>(
+    py: Python<'py>,
+    handler: &Arc<Handler>,
+    result: Bound<'py, PyAny>,
+) -> PyResult<Plain<'py>> {
+    match from_result(result, handler)? {
+        Converted::Answer(answer) => Ok(Plain::Answer(answer)),
+        Converted::Asgi(response) => Ok(Plain::Asgi(response)),
+        Converted::WithBackground(answer, background) => {
+            let task = background_of_plain_call(handler.clone(), &background)?;
+            crate::ticker::resume_soon(task, None);
+            Ok(Plain::Answer(answer))
         }
+        Converted::Stream(head, response) => {
+            let (answer, task) = stream_from_plain_call(py, handler.clone(), head, &response)?;
+            // Not stepped here: the first step belongs to the reactor.
+            crate::ticker::resume_soon(task, None);
+            Ok(Plain::Answer(answer))
+        }
+    }
+}
+
+/// Delivers what a handler's call on a thread has come to; runs on the shard.
+pub(crate) fn deliver(py: Python<'_>, call: HandlerCall, outcome: Outcome) {
+    let HandlerCall {
+        handler,
+        key,
+        request,
+        ..
+    } = call;
+    let _watched = watch::within(pending::watch(key));
+    let error = match outcome {
+        Outcome::Answer(flat) => return pending::deliver(key, flat.into()),
+        Outcome::Returned(value) => match plain_answer(py, &handler, value.into_bound(py)) {
+            Ok(Plain::Answer(answer)) => return pending::deliver(key, answer),
+            Ok(Plain::Asgi(response)) => {
+                match task_of_response(&handler, key, request.as_ref(), &response) {
+                    Ok(task) => return RequestTask::run(task.bind(py), Resume::Send),
+                    Err(error) => error,
+                }
+            }
+            Err(error) => error,
+        },
+        Outcome::Raised(error) => error,
+    };
+    match remedy_for_error(py, &handler, key, error, || Ok(request)) {
+        Remedy::Answer(answer) => pending::deliver(key, answer),
+        Remedy::Task(task) => RequestTask::run(task.bind(py), Resume::Send),
     }
 }
 
@@ -216,11 +275,17 @@ fn steppable(result: Bound<'_, PyAny>) -> PyResult<Result<Bound<'_, PyAny>, Boun
 
 impl Application for PythonApplication {
     fn body_mode(&self, route: RouteId) -> BodyMode {
-        match self.handlers.get(route) {
-            Some(handler) if handler.takes_request && handler.run == Run::Async => BodyMode::Stream,
-            Some(handler) if handler.takes_request => BodyMode::Collect,
-            _ => BodyMode::Ignore,
-        }
+        self.handlers
+            .get(route)
+            .map_or(BodyMode::Ignore, |handler| handler.body_mode)
+    }
+
+    fn fallback(&self) -> Option<RouteId> {
+        self.fallback
+    }
+
+    fn websocket_fallback(&self) -> Option<RouteId> {
+        self.websocket_fallback
     }
 
     fn respond(&self, request: Request<'_>) -> Reply {

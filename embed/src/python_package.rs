@@ -27,12 +27,20 @@ pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
     }
     let importer =
         PyModule::from_code(py, IMPORTER, c"<fasterapi importer>", c"fasterapi_importer")?;
-    importer.call_method1("install", (modules,))?;
+    let asset = wrap_pyfunction!(asset, py)?;
+    importer.call_method1("install", (modules, asset))?;
     let core = PyModule::new(py, "fasterapi._core")?;
     core_module(&core)?;
     py.import("sys")?
         .getattr("modules")?
         .set_item("fasterapi._core", core)
+}
+
+/// The bytes of a file that the package needs besides its modules.
+#[pyfunction]
+fn asset<'py>(py: Python<'py>, name: &str) -> Option<Bound<'py, PyBytes>> {
+    let (_, bytes) = ASSETS.iter().find(|(known, _)| *known == name)?;
+    Some(PyBytes::new(py, bytes))
 }
 
 /// Finds and runs embedded modules.
@@ -42,8 +50,9 @@ from importlib.machinery import ModuleSpec
 
 
 class EmbeddedPackage:
-    def __init__(self, modules):
+    def __init__(self, modules, asset):
         self.modules = modules
+        self.asset = asset
 
     def find_spec(self, name, path=None, target=None):
         if name not in self.modules:
@@ -67,7 +76,13 @@ class EmbeddedPackage:
     def is_package(self, name):
         return self.modules[name][0]
 
+    def get_data(self, path):
+        data = self.asset(path.rpartition('/')[2])
+        if data is None:
+            raise FileNotFoundError(path)
+        return data
 
-def install(modules):
-    sys.meta_path.insert(0, EmbeddedPackage(modules))
+
+def install(modules, asset):
+    sys.meta_path.insert(0, EmbeddedPackage(modules, asset))
 ";

@@ -5,8 +5,11 @@
 //! step runs where the request was parsed, a bare `yield` (`sleep(0)`) comes back from the
 //! reactor, and only a wait for an asyncio future comes back through asyncio's ready queue.
 
+use crate::done_callbacks::{self, DoneCallback};
 use crate::event_loop::EventLoop;
-use crate::exchange::{Exchange, Finish};
+use crate::exchange::{Exchange, Finish, Kept};
+use crate::wait::Wait;
+use crate::watch::{self, Watch};
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -44,16 +47,20 @@ pub(crate) struct State {
     pub(crate) cancel_requests: u32,
     pub(crate) waits_for: Option<Py<PyAny>>,
     pub(crate) outcome: Option<Outcome>,
-    pub(crate) callbacks: Vec<(Py<PyAny>, Py<PyAny>)>,
+    pub(crate) callbacks: Vec<DoneCallback>,
     pub(crate) name: Option<Py<PyAny>>,
     /// Set between the yield of this task, by who awaits it, and the look of their task.
     pub(crate) blocking: bool,
+    /// Whoever waits for the end of the request.
+    pub(crate) watch: Option<Watch>,
 }
 
 /// The task of one request. It has the interface of `asyncio.Task`.
 #[pyclass(frozen, weakref, module = "fasterapi._core")]
 pub(crate) struct RequestTask {
     state: Mutex<State>,
+    /// asyncio's loop. `all_tasks()` asks for it from every thread that runs one.
+    pub(crate) loop_: Py<PyAny>,
 }
 
 impl RequestTask {
@@ -75,14 +82,17 @@ impl RequestTask {
             callbacks: Vec::new(),
             name: None,
             blocking: false,
+            watch: watch::current(),
         };
+        let event_loop = EventLoop::current()?;
         let task = Py::new(
             py,
             Self {
                 state: Mutex::new(state),
+                loop_: event_loop.object(py).clone().unbind(),
             },
         )?;
-        EventLoop::current()?.register(task.bind(py).as_any())?;
+        event_loop.register(task.bind(py).as_any())?;
         Ok(task)
     }
 
@@ -100,6 +110,7 @@ impl RequestTask {
         let Ok(event_loop) = EventLoop::current() else {
             return;
         };
+        let _watched = watch::within(slf.get().state().watch.clone());
         loop {
             let done = match Self::step(slf, &event_loop, resume) {
                 Stepped::Suspended => return,
@@ -117,6 +128,10 @@ impl RequestTask {
                     state.exchange = Some(exchange);
                     resume = Resume::Send;
                 }
+                Finish::Park(exchange) => {
+                    slf.get().state().exchange = Some(exchange);
+                    return;
+                }
                 Finish::Over(done) => {
                     Self::end(slf, &event_loop, done);
                     return;
@@ -124,6 +139,50 @@ impl RequestTask {
             }
             event_loop.after_python(py);
         }
+    }
+
+    /// Whether the task waits for [`Self::keep_request`].
+    pub(crate) fn is_parked(&self) -> bool {
+        let state = self.state();
+        state.exchange.as_ref().is_some_and(Exchange::is_parked)
+    }
+
+    /// After a first step: keeps the request with a task that waits, and lets one that is parked
+    /// answer. `request` brings the request.
+    pub(crate) fn keep_request(
+        slf: &Bound<'_, Self>,
+        request: impl FnOnce() -> PyResult<Kept>,
+    ) -> PyResult<()> {
+        let parked = {
+            let mut state = slf.get().state();
+            match state.exchange.take() {
+                None => return Ok(()),
+                Some(exchange) if exchange.is_parked() => exchange,
+                waiting => {
+                    state.exchange = waiting;
+                    drop(state);
+                    let request = request()?;
+                    if let Some(exchange) = slf.get().state().exchange.as_mut() {
+                        exchange.keep(request);
+                    }
+                    return Ok(());
+                }
+            }
+        };
+        let mut parked = parked;
+        parked.keep(request()?);
+        match parked.unpark(slf.py()) {
+            Finish::Continue(coroutine, exchange) => {
+                let mut state = slf.get().state();
+                state.coroutine = Some(coroutine);
+                state.exchange = Some(exchange);
+                drop(state);
+                Self::run(slf, Resume::Send);
+            }
+            Finish::Over(done) => Self::end(slf, &*EventLoop::current()?, done),
+            Finish::Park(_) => {}
+        }
+        Ok(())
     }
 
     fn step(slf: &Bound<'_, Self>, event_loop: &EventLoop, resume: Resume) -> Stepped {
@@ -175,6 +234,14 @@ impl RequestTask {
         if waited.is_none() {
             return Self::give_way(slf, event_loop);
         }
+        if let Ok(call) = waited.cast_exact::<Wait>() {
+            // Not through asyncio: the reactor that takes the result resumes the task.
+            if !call.get().resume_when_done(slf) {
+                Self::schedule(slf, None);
+                return Ok(());
+            }
+            return Self::waits_for(slf, waited);
+        }
         let blocking = pyo3::intern!(py, "_asyncio_future_blocking");
         if !waited
             .getattr(blocking)
@@ -190,12 +257,17 @@ impl RequestTask {
         let wakeup = slf.getattr(pyo3::intern!(py, "_wakeup"))?;
         let options = Some(event_loop.callback_options(py));
         waited.call_method(pyo3::intern!(py, "add_done_callback"), (wakeup,), options)?;
+        Self::waits_for(slf, waited)
+    }
+
+    /// Notes what wakes the task, and cancels that if the task is to be cancelled.
+    fn waits_for(slf: &Bound<'_, Self>, waited: &Bound<'_, PyAny>) -> PyResult<()> {
         let must_cancel = {
             let mut state = slf.get().state();
             state.waits_for = Some(waited.clone().unbind());
             state.must_cancel
         };
-        if must_cancel && cancel_future(waited, slf.get().cancel_message(py))? {
+        if must_cancel && cancel_future(waited, slf.get().cancel_message(slf.py()))? {
             slf.get().state().must_cancel = false;
         }
         Ok(())
@@ -235,6 +307,8 @@ impl RequestTask {
             }
             Err(error) => Outcome::Error(error),
         };
+        // Told when whoever runs this task has left it.
+        let _watch = slf.get().state().watch.take();
         let callbacks = {
             let mut state = slf.get().state();
             state.outcome = Some(outcome);
@@ -242,12 +316,7 @@ impl RequestTask {
             std::mem::take(&mut state.callbacks)
         };
         event_loop.unregister(slf.as_any());
-        for (callback, context) in callbacks {
-            let (callback, context) = (callback.bind(py), context.bind(py));
-            if let Err(error) = event_loop.call_soon(py, callback, slf.as_any(), context) {
-                error.write_unraisable(py, Some(slf.as_any()));
-            }
-        }
+        done_callbacks::tell(event_loop, slf.as_any(), callbacks);
     }
 
     pub(crate) fn outcome(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {

@@ -2,18 +2,20 @@
 
 use crate::access_log;
 use crate::cli::Hooks;
-use crate::control::{FromShard, ShardConfig, ShardEnd, ToShard};
+use crate::compile::{Settings, compile, plan_of};
+use crate::control::{DrainReason, FromShard, ShardConfig, ShardEnd, ToShard};
 use crate::event_loop::{EventLoop, resolve};
 use crate::exchange::traceback_of;
-use crate::import_app::{self, Imported};
+use crate::import_app::{self, Imported, Wanted};
 use crate::logging;
 use crate::options::RoutesOptions;
 use crate::python_application::PythonApplication;
-use crate::{interpreter, ticker};
+use crate::python_module::channels;
+use crate::{interpreter, shard_links, ticker};
 use futures_lite::FutureExt;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use runtime::{Listener, Shard, ShardOptions};
+use runtime::{Drain, Listener, Shard, ShardOptions};
 use std::cell::RefCell;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
@@ -21,6 +23,12 @@ use std::time::{Duration, Instant};
 
 /// The share of the drain deadline that answers in flight get; the rest is for the lifespan.
 const DRAIN_SHARE: f64 = 0.85;
+
+/// How long a new shard waits for the histories of the channels before it serves without them.
+const HISTORIES_WAIT: Duration = Duration::from_secs(2);
+
+/// Threads of a loop that was started without a supervisor.
+const THREADS_MAX: usize = 40;
 
 /// What the command line calls when Python is needed.
 pub const HOOKS: Hooks = Hooks {
@@ -35,7 +43,10 @@ struct Serving {
     imported: Option<Imported>,
     shard: Option<Shard<PythonApplication>>,
     drained: Option<Py<PyAny>>,
+    docs: Option<String>,
     draining: bool,
+    /// Until when answers, and the work after them, may take.
+    drain_ends: Option<Instant>,
     started: Instant,
 }
 
@@ -58,6 +69,7 @@ fn run(control: ShardEnd) -> i32 {
         }
     };
     logging::configure(config.log_level, config.log_format, Some(config.index));
+    logging::set_color(config.log_color);
     if let Some(cpu) = config.cpu
         && !core_affinity::set_for_current(core_affinity::CoreId { id: cpu })
     {
@@ -73,7 +85,19 @@ fn run(control: ShardEnd) -> i32 {
 }
 
 fn serve(py: Python<'_>, control: ShardEnd, config: ShardConfig, started: Instant) -> i32 {
-    let imported = match import_app::import(py, &config.target, &config.app_dir) {
+    if let Err(error) = channels::install(py, Some((config.process, &config.node))) {
+        let message = traceback_of(py, &error);
+        let _ = control.send(&FromShard::Failed { message });
+        return 1;
+    }
+    let wanted = Wanted {
+        target: &config.target,
+        app_dir: &config.app_dir,
+        as_fastapi: config.as_fastapi,
+        debug: config.debug,
+        root_path: &config.root_path,
+    };
+    let imported = match import_app::import(py, wanted) {
         Ok(imported) => imported,
         Err(message) => {
             let _ = control.send(&FromShard::Failed { message });
@@ -87,13 +111,16 @@ fn serve(py: Python<'_>, control: ShardEnd, config: ShardConfig, started: Instan
         imported: Some(imported),
         shard: None,
         drained: None,
+        docs: None,
         draining: false,
+        drain_ends: None,
         started,
     };
     SERVING.with(|slot| slot.replace(Some(serving)));
     let ran = py
         .import("fasterapi._serve")
         .and_then(|module| module.call_method1("run", (app,)));
+    shard_links::flush();
     let was_ready = with_serving(|serving| serving.shard.is_some()).unwrap_or(false);
     match ran {
         Ok(_) => {
@@ -137,50 +164,79 @@ pub(crate) fn set_drain_future(future: Bound<'_, PyAny>) -> PyResult<()> {
     Ok(())
 }
 
-/// Begins to accept.
+/// Begins to accept; compiles the application again first if it has changed since its import.
 ///
 /// # Errors
-/// When a listening socket cannot be used.
-pub(crate) fn start_serving(py: Python<'_>) -> PyResult<()> {
-    let Some(ready) = with_serving(|serving| prepare(py, serving)) else {
+/// When a listening socket cannot be used; those of [`compile`].
+pub(crate) fn start_serving(state: &Bound<'_, PyAny>, changed: bool) -> PyResult<()> {
+    let py = state.py();
+    if changed {
+        compile_again(py)?;
+    }
+    // Whom to ask for histories has most likely been said already.
+    on_control(py);
+    let Some(ready) = with_serving(|serving| prepare(py, serving, state)) else {
         return Ok(());
     };
     let Some((shard, listeners)) = ready? else {
         return Ok(());
     };
     runtime::enqueue(move || {
-        for listener in listeners {
-            runtime::spawn(shard.clone().accept_from(listener));
-        }
         runtime::spawn(ticker::run());
         runtime::spawn(async move {
-            let pool = shard.application().pool();
-            loop {
-                let batch = pool.next_done().await;
-                shard.application().deliver(batch);
+            let histories = shard_links::restored();
+            histories.or(runtime::sleep(HISTORIES_WAIT)).await;
+            for listener in listeners {
+                runtime::spawn(shard.clone().accept_from(listener));
             }
-        });
-        let _ = with_serving(|serving| {
-            let started_ms = u64::try_from(serving.started.elapsed().as_millis()).unwrap_or(0);
-            serving.control.send(&FromShard::Ready { started_ms })
+            tell_ready();
         });
     });
     Ok(())
 }
 
+/// Tells the supervisor that this shard accepts.
+fn tell_ready() {
+    let _ = with_serving(|serving| {
+        let started_ms = u64::try_from(serving.started.elapsed().as_millis()).unwrap_or(0);
+        let docs = serving.docs.take();
+        let ready = FromShard::Ready { started_ms, docs };
+        serving.control.send(&ready)
+    });
+}
+
+/// Reads what the application has become during its start.
+fn compile_again(py: Python<'_>) -> PyResult<()> {
+    let found = with_serving(|serving| {
+        let root_path = serving.config.root_path.clone();
+        let imported = serving.imported.as_ref()?;
+        Some((imported.app.clone_ref(py), root_path))
+    });
+    let Some((app, root_path)) = found.flatten() else {
+        return Ok(());
+    };
+    let settings = Settings {
+        root_path,
+        ..Settings::default()
+    };
+    // The application's own code may run here, so `SERVING` is not borrowed meanwhile.
+    let compiled = compile(app.bind(py), settings)?;
+    let former = with_serving(|serving| {
+        let imported = serving.imported.as_mut()?;
+        Some(std::mem::replace(&mut imported.compiled, compiled))
+    });
+    drop(former);
+    Ok(())
+}
+
 type Prepared = Option<(Shard<PythonApplication>, Vec<Listener>)>;
 
-fn prepare(py: Python<'_>, serving: &mut Serving) -> PyResult<Prepared> {
+fn prepare(py: Python<'_>, serving: &mut Serving, state: &Bound<'_, PyAny>) -> PyResult<Prepared> {
     let Some(imported) = serving.imported.take().filter(|_| !serving.draining) else {
         return Ok(None);
     };
+    serving.docs = docs_of(imported.app.bind(py));
     let config = &serving.config;
-    let debug = config.debug || imported.app.bind(py).getattr("debug")?.is_truthy()?;
-    let root_path = if config.root_path.is_empty() {
-        imported.app.bind(py).getattr("root_path")?.extract()?
-    } else {
-        config.root_path.clone()
-    };
     let mut listeners = Vec::with_capacity(config.listeners.len());
     for listener in &config.listeners {
         // SAFETY: the supervisor passed this descriptor to this process, for this use alone, and
@@ -188,21 +244,30 @@ fn prepare(py: Python<'_>, serving: &mut Serving) -> PyResult<Prepared> {
         let socket = unsafe { OwnedFd::from_raw_fd(listener.fd) };
         listeners.push(Listener::new(socket)?);
     }
-    let application = PythonApplication::new(
-        imported.handlers,
-        config.threads,
-        imported.app,
-        root_path,
-        debug,
-    );
+    let mut compiled = imported.compiled;
+    let middleware = compiled.middleware.take();
+    let (router, application) = compiled.into_application()?;
+    application
+        .site()
+        .set_lifespan_state(py, state.clone().unbind());
     let shard = Shard::new(ShardOptions {
         application,
-        router: imported.router,
+        router,
         limits: config.limits.clone(),
         access_log: config.access_log.then(access_log::access_log),
+        middleware,
+        websocket_origins: config.websocket_origins.clone(),
+        proxies: config.proxies.clone(),
     });
     serving.shard = Some(shard.clone());
     Ok(Some((shard, listeners)))
+}
+
+/// The path of the application's documentation page, if it has one.
+fn docs_of(app: &Bound<'_, PyAny>) -> Option<String> {
+    let path = |name| app.getattr(name).ok()?.extract::<Option<String>>().ok()?;
+    path("openapi_url").filter(|url| !url.is_empty())?;
+    path("docs_url").filter(|url| !url.is_empty())
 }
 
 /// Reads the supervisor's messages; its going is a reason to go too.
@@ -212,9 +277,16 @@ pub(crate) fn on_control(py: Python<'_>) {
             return;
         };
         match message {
-            Ok(Some(ToShard::Drain { deadline_s, .. })) => drain(py, deadline_s),
-            Ok(Some(ToShard::Stop)) => std::process::exit(130),
-            Ok(Some(ToShard::Configure(_))) => {}
+            Ok(Some((ToShard::Drain { deadline_s, reason }, _))) => {
+                let reason = match reason {
+                    DrainReason::Stop => Drain::Stop,
+                    DrainReason::Reload => Drain::Reload,
+                };
+                drain(py, deadline_s, reason);
+            }
+            Ok(Some((ToShard::Stop, _))) => std::process::exit(130),
+            Ok(Some((ToShard::Configure(_), _))) => {}
+            Ok(Some((message, fd))) => shard_links::hear(&message, fd),
             Ok(None) => return,
             Err(_) => {
                 forget_control(py);
@@ -226,6 +298,11 @@ pub(crate) fn on_control(py: Python<'_>) {
     }
 }
 
+/// Most threads of the pool of this process's event loop.
+pub(crate) fn threads_max() -> usize {
+    with_serving(|serving| serving.config.threads).unwrap_or(THREADS_MAX)
+}
+
 fn forget_control(py: Python<'_>) {
     let control = with_serving(|serving| serving.control.as_raw_fd());
     if let (Some(control), Ok(event_loop)) = (control, EventLoop::current()) {
@@ -235,15 +312,25 @@ fn forget_control(py: Python<'_>) {
     }
 }
 
+/// How long the work after answers may still take, in seconds.
+pub(crate) fn drain_left_s() -> f64 {
+    let ends = with_serving(|serving| serving.drain_ends).flatten();
+    ends.map_or(0.0, |ends| {
+        ends.saturating_duration_since(Instant::now()).as_secs_f64()
+    })
+}
+
 /// Drains within the configured time.
 fn drain_alone(py: Python<'_>) {
     let deadline_s = with_serving(|serving| serving.config.limits.drain_timeout_s);
-    drain(py, deadline_s.unwrap_or(0.0));
+    drain(py, deadline_s.unwrap_or(0.0), Drain::Stop);
 }
 
-fn drain(py: Python<'_>, deadline_s: f64) {
+fn drain(py: Python<'_>, deadline_s: f64, reason: Drain) {
+    let patience = Duration::try_from_secs_f64(deadline_s * DRAIN_SHARE).unwrap_or_default();
     let Some((again, shard, drained)) = with_serving(|serving| {
         let again = std::mem::replace(&mut serving.draining, true);
+        serving.drain_ends.get_or_insert(Instant::now() + patience);
         let drained = serving.drained.as_ref().map(|future| future.clone_ref(py));
         (again, serving.shard.clone(), drained)
     }) else {
@@ -256,8 +343,7 @@ fn drain(py: Python<'_>, deadline_s: f64) {
         resolve(py, &drained);
         return;
     };
-    shard.start_drain();
-    let patience = Duration::try_from_secs_f64(deadline_s * DRAIN_SHARE).unwrap_or_default();
+    shard.start_drain(reason);
     runtime::enqueue(move || {
         runtime::spawn(async move {
             shard.drained().or(runtime::sleep(patience)).await;
@@ -278,10 +364,18 @@ fn print_routes(options: &RoutesOptions) -> i32 {
         .app_dir
         .clone()
         .unwrap_or_else(|| Path::new(".").into());
+    let wanted = Wanted {
+        target: &options.target,
+        app_dir: &app_dir,
+        as_fastapi: options.as_fastapi,
+        debug: false,
+        root_path: "",
+    };
     let as_json = options.format == logging::Format::Json;
     let code = Python::attach(|py| {
         apply_environment(py, &options.environment);
-        let table = import_app::load(py, &options.target, &app_dir).and_then(|(_, plans)| {
+        let table = import_app::load(py, wanted).and_then(|app| {
+            let plans = plan_of(&app)?.getattr("routes")?;
             let module = py.import("fasterapi._routes_table")?;
             module.call_method1("print_routes", (plans, as_json))
         });

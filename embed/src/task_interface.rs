@@ -1,10 +1,9 @@
 //! What asyncio, anyio and their users see of a request's task: the interface of `asyncio.Task`,
 //! down to the private names that `gather`, `Runner` and anyio look at.
 
+use crate::done_callbacks;
 use crate::event_loop::EventLoop;
-use crate::request_task::{
-    Outcome, RequestTask, Resume, cancel_future, cancelled_error, copy_context,
-};
+use crate::request_task::{Outcome, RequestTask, Resume, cancel_future, cancelled_error};
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyType};
@@ -100,43 +99,33 @@ impl RequestTask {
         callback: Py<PyAny>,
         context: Option<Py<PyAny>>,
     ) -> PyResult<()> {
-        let py = slf.py();
-        let context = match context {
-            Some(context) => context,
-            None => copy_context(py)?,
-        };
-        let mut state = slf.get().state();
-        if state.outcome.is_none() {
-            state.callbacks.push((callback, context));
-            return Ok(());
-        }
-        drop(state);
-        EventLoop::current()?.call_soon(py, callback.bind(py), slf.as_any(), context.bind(py))
+        done_callbacks::add(slf.as_any(), callback, context, |added| {
+            let mut state = slf.get().state();
+            if state.outcome.is_some() {
+                return Some(added);
+            }
+            state.callbacks.push(added);
+            None
+        })
     }
 
     /// Removes a callback; how many were removed.
     fn remove_done_callback(slf: &Bound<'_, Self>, callback: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let py = slf.py();
         let known = std::mem::take(&mut slf.get().state().callbacks);
         let before = known.len();
-        let mut kept = Vec::with_capacity(before);
-        for (other, context) in known {
-            if !other.bind(py).eq(callback)? {
-                kept.push((other, context));
-            }
-        }
+        let kept = done_callbacks::without(known, callback)?;
         let removed = before - kept.len();
         slf.get().state().callbacks.extend(kept);
         Ok(removed)
     }
 
     /// The loop of the task.
-    fn get_loop(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        Ok(EventLoop::current()?.object(py).clone().unbind())
+    fn get_loop(&self, py: Python<'_>) -> Py<PyAny> {
+        self.loop_.clone_ref(py)
     }
 
     #[getter]
-    fn _loop(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    fn _loop(&self, py: Python<'_>) -> Py<PyAny> {
         self.get_loop(py)
     }
 

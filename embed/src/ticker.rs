@@ -33,6 +33,12 @@ pub(crate) fn resume_soon(task: Py<RequestTask>, error: Option<PyErr>) {
     }
 }
 
+/// Forgets the tasks of a reactor that has ended.
+pub(crate) fn reset() {
+    let forgotten = TICKER.with(RefCell::take);
+    drop(forgotten);
+}
+
 /// Runs for as long as the shard does.
 pub(crate) async fn run() {
     loop {

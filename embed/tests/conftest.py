@@ -36,12 +36,14 @@ class Serve:
         drain_timeout_s: float = 3.0,
         exit_code: int | None = 0,
         ready: bool = True,
+        command: str = "run",
     ) -> Server:
         """Serve ``app`` and wait until it is ready.
 
         ``app`` is the name of a module in ``apps``, a target such as ``module:attribute``, or
         (when it has more than one line) the text of an application that is written to
-        ``main.py`` in a folder of its own. ``exit_code`` is what the server must end with;
+        ``main.py`` in a folder of its own; ``""`` lets the server find one in ``cwd``.
+        ``command`` is ``run`` or ``dev``. ``exit_code`` is what the server must end with;
         ``None`` for a server that is killed.
         """
         folder = self._make_folder()
@@ -53,7 +55,7 @@ class Serve:
         elif ":" not in app and (APPS / f"{app}.py").exists():
             cwd = cwd or APPS
             target = f"{app}:app"
-        arguments = [target, *listen, "--shards", str(shards)]
+        arguments = [*([target] if target else []), *listen, "--shards", str(shards)]
         arguments += ["--drain-timeout-s", str(drain_timeout_s), *options]
         server = Server(
             arguments,
@@ -62,6 +64,7 @@ class Serve:
             env=env,
             pass_fds=pass_fds,
             drain_timeout_s=drain_timeout_s,
+            command=command,
         )
         self._servers.append((server, exit_code))
         if ready:

@@ -107,7 +107,7 @@ def run_to_end(
 
 
 class Server:
-    """One running ``fasterapi run``."""
+    """One running ``fasterapi run`` or ``fasterapi dev``."""
 
     def __init__(
         self,
@@ -118,6 +118,7 @@ class Server:
         env: Mapping[str, str] | None = None,
         pass_fds: Iterable[int] = (),
         drain_timeout_s: float = 3.0,
+        command: str = "run",
     ) -> None:
         self.arguments = list(arguments)
         self.log_path = log_path
@@ -126,7 +127,7 @@ class Server:
         self._told_to_end = False
         with log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                [str(binary()), "run", *self.arguments],
+                [str(binary()), command, *self.arguments],
                 cwd=cwd,
                 env=clean_environment(env),
                 stdin=subprocess.DEVNULL,

@@ -8,6 +8,8 @@
 mod fake_shard;
 #[path = "supervisor_harness/lifecycle.rs"]
 mod lifecycle;
+#[path = "supervisor_harness/links.rs"]
+mod links;
 #[path = "supervisor_harness/server.rs"]
 mod server;
 #[path = "supervisor_harness/sockets.rs"]
@@ -46,11 +48,20 @@ fn main() -> ExitCode {
         let code = embed::cli::main(arguments, launcher, hooks);
         return ExitCode::from(u8::try_from(code).unwrap_or(255));
     }
-    let filter = first.filter(|first| !first.starts_with('-')).unwrap_or("");
-    let tests = [lifecycle::TESTS, sockets::TESTS].concat();
-    if arguments.iter().any(|argument| argument == "--list") {
+    let flag = |name: &str| arguments.iter().any(|argument| argument == name);
+    // cargo-nextest starts one process for each test: `--exact NAME --nocapture`.
+    let filter = (arguments
+        .iter()
+        .skip(1)
+        .filter_map(|argument| argument.to_str()))
+    .find(|argument| !argument.starts_with('-'));
+    let is_wanted = |name: &str| {
+        filter.is_none_or(|filter| name == filter || !flag("--exact") && name.contains(filter))
+    };
+    let tests = [lifecycle::TESTS, links::TESTS, sockets::TESTS].concat();
+    if flag("--list") {
         // cargo-nextest asks twice: for all tests, and for those that are ignored.
-        if !arguments.iter().any(|argument| argument == "--ignored") {
+        if !flag("--ignored") {
             tests.iter().for_each(|(name, _)| println!("{name}: test"));
         }
         return ExitCode::SUCCESS;
@@ -58,7 +69,7 @@ fn main() -> ExitCode {
     run_all(
         &tests
             .into_iter()
-            .filter(|(name, _)| name.contains(filter))
+            .filter(|(name, _)| is_wanted(name))
             .collect::<Vec<_>>(),
     )
 }

@@ -167,3 +167,119 @@ async def root(): return VALUE
     (tmp_path / "value.py").write_text("VALUE = 2\n")
     server.signal(signal.SIGHUP)
     wait_until(lambda: server.get("/").json() == 2, 10.0)
+
+
+ADDING = """
+from contextlib import asynccontextmanager
+
+from fasterapi import APIRouter, FastAPI, Request
+from fasterapi.middleware.cors import CORSMiddleware
+from fasterapi.responses import JSONResponse, PlainTextResponse
+
+class Late(Exception):
+    pass
+
+async def answer_late(request: Request, error: Late):
+    return JSONResponse({"late": True}, status_code=418)
+
+@asynccontextmanager
+async def lifespan(app):
+    @app.get("/added/{number}")
+    async def added(number: int, request: Request):
+        return [number, request.state.word]
+
+    @app.get("/def")
+    def plain():
+        return "a thread's"
+
+    router = APIRouter(prefix="/router")
+
+    @router.get("/raises")
+    async def raises():
+        raise Late
+
+    app.include_router(router)
+    app.add_exception_handler(Late, answer_late)
+    app.add_middleware(CORSMiddleware, allow_origins=["https://a.example"])
+
+    @app.middleware("http")
+    async def stamp(request, call_next):
+        response = await call_next(request)
+        response.headers["x-stamp"] = "late"
+        return response
+
+    mounted.add_api_route("/more", lambda: "mounted")
+    mounted.add_exception_handler(Late, answer_late)
+    yield {"word": "hello"}
+    app.add_api_route("/too-late", added)
+
+app = FastAPI(lifespan=lifespan)
+mounted = FastAPI()
+app.mount("/mounted", mounted)
+
+@app.get("/")
+async def root():
+    return "there from the beginning"
+
+@mounted.get("/raises")
+async def raises_there():
+    raise Late
+"""
+
+
+def test_what_a_lifespan_adds_is_served(serve: Serve) -> None:
+    """Routes, routers, middleware and exception handlers, the application's and a mounted one's."""
+    server = serve(ADDING)
+    with server.client() as client:
+        assert client.get("/").json() == "there from the beginning"
+        added = client.get("/added/3", headers={"origin": "https://a.example"})
+        assert added.json() == [3, "hello"]
+        assert added.headers["x-stamp"] == "late"
+        assert added.headers["access-control-allow-origin"] == "https://a.example"
+        assert client.get("/added/three").status_code == 422
+        assert client.get("/def").json() == "a thread's"
+        for path in ("/router/raises", "/mounted/raises"):
+            answer = client.get(path)
+            assert (answer.status_code, answer.json()) == (418, {"late": True})
+        assert client.get("/mounted/more").json() == "mounted"
+        assert client.get("/too-late").status_code == 404
+        assert "/added/{number}" in client.get("/openapi.json").json()["paths"]
+    assert server.stop() == 0
+
+
+def test_startup_functions_may_add_routes(serve: Serve) -> None:
+    """Below the root path as the others."""
+    server = serve(
+        """
+from fasterapi import FastAPI
+app = FastAPI()
+
+@app.on_event("startup")
+def start():
+    app.add_api_route("/added", lambda: "added")
+""",
+        "--root-path",
+        "/api",
+    )
+    assert server.get("/added").json() == "added"
+    assert server.get("/api/added").json() == "added"
+
+
+def test_a_route_that_cannot_be_served_fails_the_start(tmp_path: Path) -> None:
+    """Also when a lifespan adds it; the mistake is named."""
+    (tmp_path / "main.py").write_text(
+        """
+from contextlib import asynccontextmanager
+from fasterapi import FastAPI
+
+@asynccontextmanager
+async def lifespan(app):
+    app.add_api_route("/{id:nonsense}", lambda: 1)
+    yield
+
+app = FastAPI(lifespan=lifespan)
+"""
+    )
+    ended = run_to_end("run", "main:app", "--port", "0", cwd=tmp_path)
+    assert ended.returncode == 1
+    assert "nonsense" in ended.stderr

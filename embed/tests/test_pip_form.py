@@ -81,9 +81,13 @@ def test_the_wheel_holds_the_package_and_its_licence() -> None:
     """And nothing of the tests."""
     (wheel,) = DIST.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    sources = {path.name for path in (REPOSITORY / "embed/python/fasterapi").glob("*.py")}
+    package = REPOSITORY / "embed/python/fasterapi"
+    sources = {str(path.relative_to(package)) for path in package.rglob("*.py")}
+    # Those of the documentation pages, if they could be fetched.
+    assets = {f"openapi/_assets/{path.name}" for path in package.glob("openapi/_assets/*")}
     packed = {name.removeprefix("fasterapi/") for name in names if name.startswith("fasterapi/")}
-    assert sources | {"py.typed", "_core.pyi"} == {n for n in packed if not n.endswith(".so")}
+    expected = sources | assets | {"py.typed", "_core.pyi"}
+    assert expected == {name for name in packed if not name.endswith(".so")}
     assert any(name.endswith("licenses/LICENSE") for name in names)
     others = {name.split("/")[0] for name in names} - {"fasterapi"}
     assert all(name.endswith(".dist-info") for name in others), others

@@ -74,8 +74,9 @@ def test_state_is_each_requests_own(client: httpx.Client) -> None:
 
 
 def test_a_request_without_annotation(client: httpx.Client) -> None:
-    """The name is enough."""
-    assert client.get("/unannotated").json() == "GET"
+    """It is a query parameter, as in FastAPI."""
+    assert client.get("/unannotated?request=x").json() == "x"
+    assert client.get("/unannotated").status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -185,7 +186,7 @@ def test_an_ignored_body_does_no_harm(client: httpx.Client) -> None:
     """The connection goes on behind it."""
     for content in (b"x" * 200_000, iter([b"a" * 70_000] * 3)):
         assert client.post("/ignored", content=content).json() == "ignored"
-        assert client.get("/unannotated").json() == "GET"
+        assert client.get("/unannotated?request=x").json() == "x"
 
 
 def test_a_body_past_the_limit(serve: Serve) -> None:

@@ -304,14 +304,14 @@ def test_static_files(serve: Serve, tmp_path: Path) -> None:
     (folder / "link.txt").symlink_to(tmp_path / "secret.txt")
     server = serve(
         """
-from fasterapi import FasterAPI, StaticFiles
+from fasterapi import FasterAPI, Request, StaticFiles
 
 app = FasterAPI()
 app.mount("/plain", StaticFiles("public"), name="plain")
 app.mount("/html", StaticFiles("public", html=True))
 
 @app.get("/url")
-async def url(request):
+async def url(request: Request):
     return str(request.url_for("plain", path="style.css"))
 """,
         cwd=tmp_path,

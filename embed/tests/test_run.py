@@ -168,9 +168,10 @@ def test_a_bad_target(project: Path, command: str, target: str, said: list[str])
     assert "importlib" not in ended.stderr
 
 
-def test_no_target(project: Path) -> None:
-    """Says what is missing."""
-    ended = run_to_end("run", cwd=project)
+@pytest.mark.parametrize("command", ["run", "dev", "routes"])
+def test_no_target(tmp_path: Path, command: str) -> None:
+    """Says what is missing, where nothing is found either."""
+    ended = run_to_end(command, cwd=tmp_path)
     assert ended.returncode == 2
     assert "main:app" in ended.stderr
 
@@ -179,7 +180,7 @@ def test_a_bad_handler_is_named(project: Path) -> None:
     """File, line, function and parameter of what cannot be served."""
     (project / "bad.py").write_text(
         "from fasterapi import FasterAPI\napp = FasterAPI()\n\n"
-        "@app.get('/')\ndef handler(thing: object): ...\n"
+        "class Thing: ...\n\n@app.get('/')\ndef handler(thing: Thing): ...\n"
     )
     ended = run_to_end("run", "bad:app", "--port", "0", cwd=project)
     assert ended.returncode == 1

@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from comparison.rows import ROWS
-
 YARDSTICK = "yardstick"
 APPS = Path(__file__).resolve().parent.parent / "apps"
 PEER_APPS = APPS / "peers"
@@ -16,13 +14,24 @@ PINS = {
     "uvloop": "0.22.1",
     "uvicorn": "0.54.0",
     "httptools": "0.9.0",
+    "websockets": "17.4",
+    "gunicorn": "27.0.1",
+    "pydantic": "2.14.3",
     "fastapi": "0.165.0",
+    "python-multipart": "0.0.34",
     "fastpysgi": "0.6",
     "robyn": "0.88.0",
     "socketify": "0.0.31",
+    "msgspec": "0.22.0",
+    "litestar": "2.25.0",
+    "orjson": "3.13.0",
+    "blacksheep": "2.6.4",
+    "django": "6.1.3",
+    "django-bolt": "0.13.0",
 }
+FASTAPI_PACKAGES = ("pydantic", "fastapi", "python-multipart")
 
-ALL_ROWS = tuple(row.name for row in ROWS)
+ALL_ROWS = ("missing", "static-head", "str", "json", "params", "sleep", "thread")
 ASYNC_ROWS = ("str", "json", "params", "sleep")
 SYNC_ROWS = ("str", "json", "params")
 
@@ -36,23 +45,37 @@ class Server:
     rows: tuple[str, ...]
     packages: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    # Of rows that this server answers with another status than the others.
+    statuses: dict[str, int] = field(default_factory=dict)
+    # Of rows that this server has somewhere else than the others.
+    paths: dict[str, str] = field(default_factory=dict)
+    # Which part of a framework's rows, where one application does not serve them all.
+    part: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name for people who look for a server that is missing."""
+        return f"{self.name} {self.part}".strip()
 
 
-def granian(interface: str, app: str) -> tuple[str, ...]:
-    """Granian with one worker and one runtime thread."""
+def granian(
+    interface: str, app: str, *, workers: int = 1, websockets: bool = False
+) -> tuple[str, ...]:
+    """Granian with one runtime thread in each worker."""
     return (
-        *("{bin}/granian", "--interface", interface, "--port", "{port}", "--workers", "1"),
-        *("--loop", "uvloop", "--runtime-mode", "st", "--http", "1", "--no-ws"),
+        *("{bin}/granian", "--interface", interface, "--port", "{port}"),
+        *("--workers", str(workers), "--ws" if websockets else "--no-ws"),
+        *("--loop", "uvloop", "--runtime-mode", "st", "--http", "1"),
         *("--http1-pipeline-flush", "--log-level", "warning", "--working-dir", str(PEER_APPS), app),
     )
 
 
-def uvicorn(app: str) -> tuple[str, ...]:
+def uvicorn(app: str, *, workers: int = 1, websockets: bool = False) -> tuple[str, ...]:
     """Uvicorn with its compiled loop and parser."""
     return (
         *("{bin}/uvicorn", "--port", "{port}", "--loop", "uvloop", "--http", "httptools"),
-        *("--ws", "none", "--no-access-log", "--log-level", "warning"),
-        *("--app-dir", str(PEER_APPS), app),
+        *("--ws", "websockets-sansio" if websockets else "none", "--workers", str(workers)),
+        *("--no-access-log", "--log-level", "warning", "--app-dir", str(PEER_APPS), app),
     )
 
 
@@ -82,7 +105,7 @@ SERVERS = (
         "FastAPI on uvicorn",
         uvicorn("fastapi_app:app"),
         (*ASYNC_ROWS, "thread"),
-        ("fastapi", "uvicorn", "uvloop", "httptools"),
+        (*FASTAPI_PACKAGES, "uvicorn", "uvloop", "httptools"),
     ),
     Server(
         "fastpysgi WSGI",

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from comparison.rows import CONNECTIONS, ROWS
+from comparison.row import CONNECTIONS
+from comparison.rows import ROWS
 from comparison.servers import YARDSTICK
 
 HEADINGS = (
@@ -42,13 +43,13 @@ def latency(us: float) -> str:
     return f"{us / 1e3:.2f} ms" if us >= 1e3 else f"{us:.0f} us"
 
 
-def errors(runs: list[Run], status: int) -> int:
+def errors(runs: list[Run]) -> int:
     """Lost requests, and answers with another status than the row's."""
-    kinds = ["socket_errors", "timeouts"] + (["non_2xx"] if 200 <= status < 300 else [])
+    kinds = ("socket_errors", "timeouts", "unexpected")
     return sum(int(run.report[kind]) for run in runs for kind in kinds)
 
 
-def cells(runs: list[Run], status: int) -> tuple[str, ...]:
+def cells(runs: list[Run]) -> tuple[str, ...]:
     """One line of the table: medians over a server's runs of one row."""
 
     def middle(pick: Callable[[Run], float]) -> float:
@@ -73,27 +74,33 @@ def cells(runs: list[Run], status: int) -> tuple[str, ...]:
         percentile("p99_us"),
         percentile("p99_9_us"),
         f"{middle(memory_bytes) / 2**20:.1f}",
-        str(errors(runs, status)),
+        str(errors(runs)),
     )
 
 
-def markdown_table(lines: Iterable[tuple[str, ...]]) -> str:
-    """Lines below their headings, padded so that the source reads as a table too."""
-    table = [HEADINGS, *lines]
-    widths = [max(len(line[at]) for line in table) for at in range(len(HEADINGS))]
+def markdown_table(
+    headings: tuple[str, ...], lines: Iterable[tuple[str, ...]], names: int = 2
+) -> str:
+    """Lines below their headings, padded so that the source reads as a table too.
+
+    The first `names` columns hold words, the others numbers.
+    """
+    table = [headings, *lines]
+    widths = [max(len(line[at]) for line in table) for at in range(len(headings))]
 
     def render(line: tuple[str, ...]) -> str:
         # Names to the left, numbers to the right.
         padded = [
-            text.ljust(width) if at < 2 else text.rjust(width)
+            text.ljust(width) if at < names else text.rjust(width)
             for at, (text, width) in enumerate(zip(line, widths, strict=True))
         ]
         return f"| {' | '.join(padded)} |"
 
     rule = [
-        ("-" * width) if at < 2 else ("-" * (width - 1) + ":") for at, width in enumerate(widths)
+        ("-" * width) if at < names else ("-" * (width - 1) + ":")
+        for at, width in enumerate(widths)
     ]
-    return "\n".join([render(HEADINGS), f"| {' | '.join(rule)} |", *map(render, table[1:])])
+    return "\n".join([render(headings), f"| {' | '.join(rule)} |", *map(render, table[1:])])
 
 
 def markdown(runs: list[Run], not_available: dict[str, str], setting: str) -> str:
@@ -101,16 +108,21 @@ def markdown(runs: list[Run], not_available: dict[str, str], setting: str) -> st
     parts = [setting]
     for pipeline in sorted({run.pipeline for run in runs}):
         how = "not pipelined" if pipeline == 1 else f"{pipeline} pipelined"
-        parts.append(f"### {CONNECTIONS} connections, {how}")
-        lines = [
-            cells(group, row.status) for row in ROWS for group in grouped(runs, row.name, pipeline)
-        ]
-        parts.append(markdown_table(lines))
+        parts.append(f"### {CONNECTIONS} connections{exceptions(runs)}, {how}")
+        lines = [cells(group) for row in ROWS for group in grouped(runs, row.name, pipeline)]
+        parts.append(markdown_table(HEADINGS, lines))
     if not_available:
         parts.append(
             "\n".join(f"- {name}: not available: {why}" for name, why in not_available.items())
         )
     return "\n\n".join(parts) + "\n"
+
+
+def exceptions(runs: list[Run]) -> str:
+    """Which of the rows were measured with another number of connections."""
+    measured = {run.row for run in runs}
+    others = [row for row in ROWS if row.name in measured and row.connections != CONNECTIONS]
+    return "".join(f" ({row.name}: {row.connections})" for row in others)
 
 
 def grouped(runs: list[Run], row: str, pipeline: int) -> list[list[Run]]:

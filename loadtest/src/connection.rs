@@ -37,19 +37,9 @@ pub(crate) struct Connection {
 impl Connection {
     /// Begins to connect. Writes wait until the socket is connected, and fail if that fails.
     pub(crate) fn open(address: SocketAddr, method: &str) -> io::Result<Self> {
-        let family = match address {
-            SocketAddr::V4(_) => AddressFamily::Inet,
-            SocketAddr::V6(_) => AddressFamily::Inet6,
-        };
-        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-        let descriptor = socket(family, SockType::Stream, flags, None)?;
-        setsockopt(&descriptor, sockopt::TcpNoDelay, &true)?;
-        match connect(descriptor.as_raw_fd(), &SockaddrStorage::from(address)) {
-            Ok(()) | Err(Errno::EINPROGRESS) => {}
-            Err(error) => return Err(error.into()),
-        }
+        let stream = begin_connecting(address)?;
         Ok(Self {
-            stream: TcpStream::from(descriptor),
+            stream,
             parser: ResponseParser::new(method),
             in_flight: VecDeque::new(),
             unsent: 0,
@@ -129,6 +119,10 @@ impl Connection {
                 on_answer(began_ns, answer);
             }
         }
+        if self.in_flight.is_empty() && self.has_unsent() {
+            // Answered before the last request was sent as a whole: the rest must not follow.
+            return Health::Closed;
+        }
         Health::Open
     }
 
@@ -141,4 +135,20 @@ impl Connection {
             on_answer(began_ns, answer);
         }
     }
+}
+
+/// A socket that is about to be connected; it never blocks.
+pub(crate) fn begin_connecting(address: SocketAddr) -> io::Result<TcpStream> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::Inet,
+        SocketAddr::V6(_) => AddressFamily::Inet6,
+    };
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let descriptor = socket(family, SockType::Stream, flags, None)?;
+    setsockopt(&descriptor, sockopt::TcpNoDelay, &true)?;
+    match connect(descriptor.as_raw_fd(), &SockaddrStorage::from(address)) {
+        Ok(()) | Err(Errno::EINPROGRESS) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(TcpStream::from(descriptor))
 }

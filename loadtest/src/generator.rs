@@ -6,11 +6,11 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
 use crate::connection::{Connection, Health};
+use crate::descriptors::raise_descriptor_limit;
 use crate::process_tree;
 use crate::schedule::Schedule;
 use crate::settings::{DRAIN_NS, Settings, UPKEEP_NS, WINDOW_MAX_S, Window};
@@ -81,7 +81,7 @@ impl<'a> Generator<'a> {
             schedule: None,
             timer: None,
             buffer: vec![0; READ_BUFFER_BYTES],
-            tally: Tally::new().map_err(io::Error::other)?,
+            tally: Tally::new(settings.expected_status).map_err(io::Error::other)?,
             next_upkeep_ns: 0,
             is_sending: true,
         })
@@ -399,12 +399,4 @@ impl<'a> Generator<'a> {
 
 fn nanoseconds(duration: Duration) -> u64 {
     duration.as_nanos() as u64
-}
-
-fn raise_descriptor_limit(needed: u64) -> io::Result<()> {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    if soft < needed {
-        setrlimit(Resource::RLIMIT_NOFILE, needed.min(hard), hard)?;
-    }
-    Ok(())
 }

@@ -57,6 +57,9 @@ struct Arguments {
     /// Additional header field, `name: value`; may be repeated
     #[arg(long = "header", value_parser = field_line)]
     headers: Vec<String>,
+    /// Count every other status as unexpected; without it, those outside 200-299
+    #[arg(long, value_parser = clap::value_parser!(u16).range(100..=599))]
+    expect_status: Option<u16>,
     /// Write all numbers to this file
     #[arg(long)]
     json: Option<PathBuf>,
@@ -114,6 +117,7 @@ impl Arguments {
             method: self.method,
             headers: self.headers,
             body: self.body_file.map(fs::read).transpose()?,
+            expected_status: self.expect_status,
             connections: self.connections,
             pipeline: self.pipeline,
             window: self

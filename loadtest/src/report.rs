@@ -1,5 +1,6 @@
 //! The numbers of one run: for people as text, for scripts as JSON.
 
+use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::curve::{self, Point};
@@ -27,6 +28,21 @@ pub struct Latency {
     pub mean_us: f64,
 }
 
+impl Latency {
+    /// The summary of a histogram of nanoseconds.
+    pub fn of(latencies_ns: &Histogram<u64>) -> Self {
+        let at = |quantile| latencies_ns.value_at_quantile(quantile) as f64 / 1e3;
+        Self {
+            p50_us: at(0.5),
+            p90_us: at(0.9),
+            p99_us: at(0.99),
+            p99_9_us: at(0.999),
+            max_us: latencies_ns.max() as f64 / 1e3,
+            mean_us: latencies_ns.mean() / 1e3,
+        }
+    }
+}
+
 /// Everything a run found.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
@@ -46,8 +62,8 @@ pub struct Report {
     pub requests: u64,
     /// Answers per second.
     pub requests_per_s: f64,
-    /// Answers with a status outside 200-299.
-    pub non_2xx: u64,
+    /// Answers with another status than expected: outside 200-299 unless one was named.
+    pub unexpected: u64,
     /// Requests lost with their connection, and connections that could not be opened.
     pub socket_errors: u64,
     /// Requests given up.
@@ -76,7 +92,6 @@ impl Report {
         let tally = &measured.tally;
         let window_s = tally.window_ns() as f64 / 1e9;
         let latencies = tally.latencies_ns();
-        let at = |quantile| latencies.value_at_quantile(quantile) as f64 / 1e3;
         let cpu_us = measured.server_cpu_ns.map(|ns| ns as f64 / 1e3);
         Self {
             url: format!("http://{}{}", settings.target.host, settings.target.path),
@@ -87,7 +102,7 @@ impl Report {
             window_s,
             requests: tally.answers,
             requests_per_s: tally.answers as f64 / window_s.max(1e-9),
-            non_2xx: tally.non_2xx,
+            unexpected: tally.unexpected,
             socket_errors: tally.socket_errors,
             timeouts: tally.timeouts,
             unfinished: tally.unfinished,
@@ -98,14 +113,7 @@ impl Report {
                 .map(|us| us / tally.answers as f64),
             server_cores: cpu_us.map(|us| us / 1e6 / window_s.max(1e-9)),
             server_memory: memory,
-            latency: Latency {
-                p50_us: at(0.5),
-                p90_us: at(0.9),
-                p99_us: at(0.99),
-                p99_9_us: at(0.999),
-                max_us: latencies.max() as f64 / 1e3,
-                mean_us: latencies.mean() / 1e3,
-            },
+            latency: Latency::of(latencies),
             percentiles: curve::points(latencies),
         }
     }
@@ -143,9 +151,9 @@ impl Report {
         );
         text.push_str(&self.server_text());
         text.push_str(&format!(
-            "  answers  {}  non-2xx {}  socket errors {}  timeouts {}  unfinished {}  reconnects {}\n\n",
+            "  answers  {}  unexpected {}  socket errors {}  timeouts {}  unfinished {}  reconnects {}\n\n",
             self.requests,
-            self.non_2xx,
+            self.unexpected,
             self.socket_errors,
             self.timeouts,
             self.unfinished,

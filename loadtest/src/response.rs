@@ -116,6 +116,15 @@ impl ResponseParser {
 
     /// Reads until the end of one response or of `bytes`.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Progress, ResponseError> {
+        self.push_with(bytes, |_| {})
+    }
+
+    /// The same, and hands out the pieces of the body.
+    pub fn push_with(
+        &mut self,
+        bytes: &[u8],
+        mut on_body: impl FnMut(&[u8]),
+    ) -> Result<Progress, ResponseError> {
         let mut used = 0;
         loop {
             let rest = &bytes[used..];
@@ -131,13 +140,17 @@ impl ResponseParser {
                 },
                 Phase::Length { remaining } => {
                     let step = remaining.min(rest.len() as u64);
+                    on_body(&rest[..step as usize]);
                     self.phase = Phase::Length {
                         remaining: remaining - step,
                     };
                     (step as usize, remaining == step)
                 }
-                Phase::Chunked(chunk) => self.push_chunked(chunk, rest)?,
-                Phase::UntilClose => (rest.len(), false),
+                Phase::Chunked(chunk) => self.push_chunked(chunk, rest, &mut on_body)?,
+                Phase::UntilClose => {
+                    on_body(rest);
+                    (rest.len(), false)
+                }
             };
             used += step;
             if ended {
@@ -215,11 +228,13 @@ impl ResponseParser {
         &mut self,
         mut chunk: Chunk,
         bytes: &[u8],
+        on_body: &mut impl FnMut(&[u8]),
     ) -> Result<(usize, bool), ResponseError> {
         let mut used = 0;
         while used < bytes.len() {
             if let Chunk::Data { remaining } = chunk {
                 let step = remaining.min((bytes.len() - used) as u64);
+                on_body(&bytes[used..used + step as usize]);
                 used += step as usize;
                 let remaining = remaining - step;
                 chunk = if remaining == 0 {

@@ -40,6 +40,8 @@ pub struct Settings {
     pub headers: Vec<String>,
     /// Request body; no `content-length` is sent when it is `None`.
     pub body: Option<Vec<u8>>,
+    /// The status that is right; `None` for any of 200-299.
+    pub expected_status: Option<u16>,
     /// Number of keep-alive connections.
     pub connections: u32,
     /// Requests sent together on one connection.

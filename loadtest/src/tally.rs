@@ -10,12 +10,13 @@ const SIGNIFICANT_DIGITS: u8 = 3;
 /// Counters of the window. Nothing is counted before `open`.
 #[derive(Debug)]
 pub struct Tally {
+    expected_status: Option<u16>,
     opened_ns: Option<u64>,
     closed_ns: Option<u64>,
     /// Answers that arrived while the window was open.
     pub answers: u64,
-    /// Those of them whose status is outside 200-299.
-    pub non_2xx: u64,
+    /// Those of them whose status is another than expected: outside 200-299 unless one was named.
+    pub unexpected: u64,
     /// Requests lost with their connection, and connections that could not be opened.
     pub socket_errors: u64,
     /// Requests given up.
@@ -30,13 +31,14 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// An empty tally.
-    pub fn new() -> Result<Self, CreationError> {
+    /// An empty tally. Every 2xx status is right when `expected_status` is `None`.
+    pub fn new(expected_status: Option<u16>) -> Result<Self, CreationError> {
         Ok(Self {
+            expected_status,
             opened_ns: None,
             closed_ns: None,
             answers: 0,
-            non_2xx: 0,
+            unexpected: 0,
             socket_errors: 0,
             timeouts: 0,
             unfinished: 0,
@@ -73,9 +75,10 @@ impl Tally {
     pub fn answer(&mut self, began_ns: u64, now_ns: u64, status: u16) {
         if self.counts() {
             self.answers += 1;
-            if !(200..300).contains(&status) {
-                self.non_2xx += 1;
-            }
+            let is_right = self
+                .expected_status
+                .map_or((200..300).contains(&status), |expected| status == expected);
+            self.unexpected += u64::from(!is_right);
         }
         self.record(began_ns, now_ns);
     }

@@ -75,7 +75,7 @@ impl Drop for Yardstick {
 }
 
 fn assert_no_errors(report: &Value) {
-    for counter in ["non_2xx", "socket_errors", "timeouts", "reconnects"] {
+    for counter in ["unexpected", "socket_errors", "timeouts", "reconnects"] {
         assert_eq!(report[counter], 0, "{counter} in {report}");
     }
 }
@@ -150,6 +150,15 @@ fn other_machines_and_closed_ports_are_refused() {
         assert!(!output.status.success());
         assert!(output.stdout.is_empty());
     }
+}
+
+#[test]
+fn another_status_than_the_expected_one_is_counted() {
+    let server = Yardstick::start();
+    let report = server.measure("status", &["--requests", "100", "--expect-status", "422"]);
+    assert_eq!(report["unexpected"], report["requests"], "{report}");
+    let report = server.measure("status", &["--requests", "100", "--expect-status", "200"]);
+    assert_no_errors(&report);
 }
 
 #[test]

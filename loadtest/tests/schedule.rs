@@ -36,7 +36,7 @@ fn a_stall_leaves_every_missed_arrival_to_be_taken_with_its_own_time() {
 
 #[test]
 fn a_stall_shows_in_the_latencies_of_all_requests_it_delayed() {
-    let mut tally = Tally::new().expect("bounds");
+    let mut tally = Tally::new(None).expect("bounds");
     let mut schedule = Schedule::new(0, 1_000.0);
     tally.open(0);
     // The server answers nothing for 100 ms, then all at once.
@@ -50,7 +50,7 @@ fn a_stall_shows_in_the_latencies_of_all_requests_it_delayed() {
 
 #[test]
 fn only_the_window_counts() {
-    let mut tally = Tally::new().expect("bounds");
+    let mut tally = Tally::new(None).expect("bounds");
     tally.answer(0, MS, 200);
     tally.open(10 * MS);
     tally.answer(9 * MS, 11 * MS, 200);
@@ -63,7 +63,7 @@ fn only_the_window_counts() {
     assert_eq!(
         (
             tally.answers,
-            tally.non_2xx,
+            tally.unexpected,
             tally.timeouts,
             tally.unfinished
         ),
@@ -71,4 +71,13 @@ fn only_the_window_counts() {
     );
     assert_eq!(tally.latencies_ns().len(), 4);
     assert_eq!(tally.window_ns(), 10 * MS);
+}
+
+#[test]
+fn the_expected_status_is_the_right_one() {
+    let mut tally = Tally::new(Some(422)).expect("bounds");
+    tally.open(0);
+    tally.answer(0, MS, 422);
+    tally.answer(0, MS, 200);
+    assert_eq!((tally.answers, tally.unexpected), (2, 1));
 }

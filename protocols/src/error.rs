@@ -57,8 +57,20 @@ pub enum Error {
     BadWebSocketHandshake,
     /// A WebSocket version other than 13; the answer carries `Sec-WebSocket-Version: 13`.
     WebSocketVersion,
+    /// A frame that RFC 6455 section 5 does not allow; what is wrong with it.
+    WebSocketProtocol(&'static str),
+    /// Text that is no UTF-8 (RFC 6455 section 8.1).
+    WebSocketText,
+    /// A compressed message that cannot be inflated (RFC 7692 section 7.2.2).
+    WebSocketDeflate,
+    /// A message is longer than allowed.
+    WebSocketTooLarge,
     /// A response field whose name is no token or whose value would end the line.
     BadResponseField,
+    /// The name of a server-sent event is not a single line.
+    BadEventName,
+    /// The id of a server-sent event is not a single line, or has a NUL in it.
+    BadEventId,
 }
 
 impl Error {
@@ -79,15 +91,28 @@ impl Error {
             | Self::BadChunk
             | Self::BadTrailer
             | Self::TruncatedBody
-            | Self::BadWebSocketHandshake => 400,
-            Self::BodyTooLarge | Self::ChunkExtensionsTooLarge => 413,
+            | Self::BadWebSocketHandshake
+            | Self::WebSocketProtocol(_)
+            | Self::WebSocketText
+            | Self::WebSocketDeflate => 400,
+            Self::BodyTooLarge | Self::ChunkExtensionsTooLarge | Self::WebSocketTooLarge => 413,
             Self::RequestLineTooLong => 414,
             Self::UnknownExpectation => 417,
             Self::WebSocketVersion => 426,
             Self::HeadTooLarge | Self::TooManyFields | Self::TrailerTooLarge => 431,
-            Self::BadResponseField => 500,
+            Self::BadResponseField | Self::BadEventName | Self::BadEventId => 500,
             Self::ConnectUnsupported | Self::UnknownCoding => 501,
             Self::UnsupportedVersion => 505,
+        }
+    }
+
+    /// The close code for a WebSocket (RFC 6455 section 7.4.1); `None` for what is no error of one.
+    pub fn close_code(&self) -> Option<u16> {
+        match self {
+            Self::WebSocketProtocol(_) => Some(1002),
+            Self::WebSocketText | Self::WebSocketDeflate => Some(1007),
+            Self::WebSocketTooLarge => Some(1009),
+            _ => None,
         }
     }
 
@@ -120,7 +145,13 @@ impl Error {
             Self::TruncatedBody => "request body ended early",
             Self::BadWebSocketHandshake => "malformed WebSocket handshake",
             Self::WebSocketVersion => "unsupported WebSocket version",
+            Self::WebSocketProtocol(what) => what,
+            Self::WebSocketText => "text that is not UTF-8",
+            Self::WebSocketDeflate => "malformed compressed data",
+            Self::WebSocketTooLarge => "message too large",
             Self::BadResponseField => "response field name or value cannot be sent",
+            Self::BadEventName => "event name is not a single line",
+            Self::BadEventId => "event id is not a single line without NUL",
         }
     }
 }

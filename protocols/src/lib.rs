@@ -1,4 +1,5 @@
-//! Bytes to meaning and back: HTTP/1.1 messages and the WebSocket handshake.
+//! Bytes to meaning and back: HTTP/1.1 messages, multipart forms, server-sent events and the
+//! WebSocket handshake.
 //!
 //! In scope: parsing what a peer sent, encoding what it is to be sent, and which status a malformed
 //! message deserves. Out of scope: sockets, clocks, threads, and what an answer says.
@@ -10,8 +11,10 @@
 
 mod error;
 pub mod http1;
+pub mod multipart;
 mod parsed;
 mod span;
+pub mod sse;
 pub mod websocket;
 
 pub use error::Error;

@@ -4,6 +4,7 @@ mod common;
 
 use std::collections::HashSet;
 
+use common::websocket::{DEFLATE, FIN, RSV1, TEXT, frame, said_within};
 use common::{bad_head, body, good_head};
 use protocols::Error;
 use protocols::http1::{BodyFraming, encode_field};
@@ -23,6 +24,12 @@ fn from_handshake(version: &str) -> Error {
          Sec-WebSocket-Version: {version}\r\n\r\n"
     ));
     check_handshake(&parsed.head, &parsed.bytes).expect_err("a bad handshake")
+}
+
+fn from_frame(bytes: &[u8]) -> Error {
+    said_within(8, Some(DEFLATE), bytes)
+        .error
+        .expect("a bad frame")
 }
 
 #[test]
@@ -94,6 +101,26 @@ fn every_variant() {
         (from_handshake("13"), Error::BadWebSocketHandshake, 400),
         (from_handshake("8"), Error::WebSocketVersion, 426),
         (
+            from_frame(b"\x81\x00"),
+            Error::WebSocketProtocol("WebSocket frame is not masked"),
+            400,
+        ),
+        (
+            from_frame(&frame(FIN | TEXT, b"\xff")),
+            Error::WebSocketText,
+            400,
+        ),
+        (
+            from_frame(&frame(FIN | RSV1 | TEXT, b"\xff")),
+            Error::WebSocketDeflate,
+            400,
+        ),
+        (
+            from_frame(&frame(FIN | TEXT, [b'a'; 9])),
+            Error::WebSocketTooLarge,
+            413,
+        ),
+        (
             encode_field(b"", b"", &mut Vec::new()).expect_err("a bad name"),
             Error::BadResponseField,
             500,
@@ -104,6 +131,13 @@ fn every_variant() {
         assert_eq!(got, expected);
         assert_eq!(got.status(), status, "{got:?}");
         assert_eq!(got.to_string(), got.reason_for_log());
+        let close_code = match got {
+            Error::WebSocketProtocol(_) => Some(1002),
+            Error::WebSocketText | Error::WebSocketDeflate => Some(1007),
+            Error::WebSocketTooLarge => Some(1009),
+            _ => None,
+        };
+        assert_eq!(got.close_code(), close_code, "{got:?}");
         assert!(
             reasons.insert(got.reason_for_log()),
             "{got:?} has a reason of its own"

@@ -1,12 +1,15 @@
 //! One record for each answered request, for whoever keeps the access log.
 
 use crate::stream::Peer;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// What is known of a request when its answer has been written.
 pub struct AccessRecord<'a> {
     /// Who asked.
     pub peer: &'a Peer,
+    /// For whom the peer asked, if it is a trusted proxy that says so.
+    pub client: Option<IpAddr>,
     /// The method.
     pub method: &'a [u8],
     /// The request target as it was sent.

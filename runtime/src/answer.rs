@@ -2,6 +2,7 @@
 
 use crate::chunk_queue::ChunkReceiver;
 use crate::open_file::OpenFile;
+use crate::websocket::Upgrade;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -32,6 +33,9 @@ pub enum AnswerBody {
     Stream(ChunkReceiver, Option<u64>),
     /// A file, sent in bounded pieces, with ranges and conditions.
     File(FileBody),
+    /// The answer to a handshake: the connection is this WebSocket's from now on, whatever the
+    /// status says.
+    WebSocket(Upgrade),
 }
 
 /// A file to send.

@@ -5,8 +5,10 @@ use crate::application::Application;
 use crate::chunk_queue::{ChunkReceiver, Received};
 use crate::connection::{Connection, OUTPUT_BYTES_MAX, Stop};
 use crate::deadlines::Phase;
+use crate::event_stream::Silence;
 use crate::exchange::{Exchange, HeadAt};
 use crate::metrics::Metrics;
+use crate::reactor;
 use crate::request_body::BodyPump;
 use protocols::http1::{self, ResponseFraming, ResponseHead, Reuse};
 use std::future::poll_fn;
@@ -23,7 +25,7 @@ impl Answer {
     /// True when nothing has to be waited for but the socket; `head_only` is HEAD.
     pub(crate) fn is_short(&self, head_only: bool) -> bool {
         match &self.body {
-            AnswerBody::Stream(..) => false,
+            AnswerBody::Stream(..) | AnswerBody::WebSocket(_) => false,
             AnswerBody::File(file) => head_only && matches!(file.source, FileSource::Open(_)),
             _ => true,
         }
@@ -35,7 +37,7 @@ impl AnswerBody {
         match self {
             Self::Bytes(bytes) => bytes,
             Self::Static(bytes) => bytes,
-            Self::Empty | Self::Stream(..) | Self::File(_) => &[],
+            Self::Empty | Self::Stream(..) | Self::File(_) | Self::WebSocket(_) => &[],
         }
     }
 }
@@ -127,6 +129,12 @@ impl<A: Application> Connection<A> {
             close,
             body,
         } = answer;
+        if let AnswerBody::WebSocket(upgrade) = body {
+            let Some(socket) = upgrade.take() else {
+                return Err(Stop::Gone);
+            };
+            return Box::pin(self.serve_websocket(socket, &fields, exchange)).await;
+        }
         let exchange = self.with_last_word(exchange, close);
         match body {
             AnswerBody::Stream(receiver, length) => {
@@ -180,9 +188,17 @@ impl<A: Application> Connection<A> {
             return Ok(exchange.reuse);
         }
         let mut left = length;
+        let mut silence = None;
         loop {
-            match self.next_chunk(&receiver, pump.as_deref_mut()).await? {
-                Received::Chunk(chunk) => self.write_chunk(&chunk, framing, &mut left)?,
+            let next = self.next_chunk(&receiver, &mut silence, pump.as_deref_mut());
+            match next.await? {
+                Received::Chunk(chunk) => {
+                    self.write_chunk(&chunk, framing, &mut left);
+                    if receiver.is_within_chunk() {
+                        // Each piece takes so long that the others come first.
+                        reactor::yield_now().await;
+                    }
+                }
                 Received::Aborted => {
                     // The peer must see that the answer is not whole: it ends without its end.
                     self.flush().await?;
@@ -194,11 +210,14 @@ impl<A: Application> Connection<A> {
                 Received::Finished => break,
             }
         }
+        if receiver.is_closed() {
+            exchange.reuse = Reuse::Close;
+            self.peer_sends_more = true;
+        }
         match (framing, left) {
             (ResponseFraming::Chunked, _) => {
-                if let Some(work) = self.work.as_mut() {
-                    work.output.extend_from_slice(http1::LAST_CHUNK);
-                }
+                let work = self.work.get_or_insert_with(|| self.shard.pool.take());
+                work.output.extend_from_slice(http1::LAST_CHUNK);
                 Ok(exchange.reuse)
             }
             // Fewer bytes than announced: the connection cannot go on.
@@ -210,18 +229,11 @@ impl<A: Application> Connection<A> {
         }
     }
 
-    fn write_chunk(
-        &mut self,
-        chunk: &[u8],
-        framing: ResponseFraming,
-        left: &mut Option<u64>,
-    ) -> Result<(), Stop> {
-        let Some(work) = self.work.as_mut() else {
-            return Err(Stop::Gone);
-        };
+    fn write_chunk(&mut self, chunk: &[u8], framing: ResponseFraming, left: &mut Option<u64>) {
+        let work = self.work.get_or_insert_with(|| self.shard.pool.take());
         if framing == ResponseFraming::Chunked {
             http1::encode_chunk(chunk, &mut work.output);
-            return Ok(());
+            return;
         }
         let mut chunk = chunk;
         if let Some(left) = left.as_mut() {
@@ -233,7 +245,6 @@ impl<A: Application> Connection<A> {
             *left -= fits as u64;
         }
         work.output.extend_from_slice(chunk);
-        Ok(())
     }
 
     /// The next piece; what was written before is sent meanwhile, and the peer is watched.
@@ -241,8 +252,10 @@ impl<A: Application> Connection<A> {
     async fn next_chunk(
         &mut self,
         receiver: &ChunkReceiver,
+        silence: &mut Option<Silence>,
         mut pump: Option<&mut BodyPump>,
     ) -> Result<Received, Stop> {
+        self.end_event_stream_if_draining(receiver);
         if self
             .work
             .as_ref()
@@ -259,8 +272,12 @@ impl<A: Application> Connection<A> {
             return Ok(received);
         }
         self.flush().await?;
+        if let Some(silence) = silence {
+            silence.break_now();
+        }
         self.shard.wait_for(&self.entry, Phase::Handler, None);
         poll_fn(|cx| {
+            self.mind_event_stream(receiver, silence, cx);
             if let Poll::Ready(received) = receiver.poll_receive(cx) {
                 return Poll::Ready(Ok(received));
             }
@@ -288,7 +305,11 @@ impl<A: Application> Connection<A> {
             reuse: Reuse::Close,
             began: None,
         };
-        let answer = refusal(status);
+        let mut answer = refusal(status);
+        if let Some(at) = self.work.as_ref().and_then(|work| work.head_at) {
+            // The request was understood: a page may be told why it is not answered.
+            self.pass_out(at, &mut answer);
+        }
         let length = ResponseFraming::Length(answer.body.bytes().len() as u64);
         self.write_head(status, &answer.fields, length, exchange);
         if let Some(work) = self.work.as_mut() {

@@ -2,10 +2,12 @@
 
 use crate::answer::{Answer, AnswerReceiver};
 use crate::body_feed::BodyFeed;
+use crate::origin::Origin;
 use crate::router::{PathParameters, RouteId};
-use crate::stream::Peer;
+use crate::websocket::Socket;
 use protocols::http1::RequestHead;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// What an application wants with the body of a request to one of its routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +42,10 @@ pub struct Request<'a> {
     pub parameters: PathParameters<'a>,
     /// The body.
     pub body: RequestBody<'a>,
-    /// Who asks.
-    pub peer: &'a Peer,
+    /// The WebSocket that the request asks for, if it is a handshake.
+    pub websocket: Option<Rc<Socket>>,
+    /// Who asks whom.
+    pub origin: &'a Arc<Origin>,
 }
 
 /// What came of a request.
@@ -56,6 +60,18 @@ pub enum Reply {
 pub trait Application: 'static {
     /// Says what becomes of the body of requests to `route`.
     fn body_mode(&self, route: RouteId) -> BodyMode;
+
+    /// The route that answers what no other does: unknown paths, other methods, a slash too few.
+    /// Without one the shard answers those itself.
+    fn fallback(&self) -> Option<RouteId> {
+        None
+    }
+
+    /// The route that answers handshakes of WebSockets which no other does. Without one the shard
+    /// refuses them.
+    fn websocket_fallback(&self) -> Option<RouteId> {
+        None
+    }
 
     /// Answers a request, now or later. It must not block.
     fn respond(&self, request: Request<'_>) -> Reply;

@@ -2,15 +2,18 @@
 
 use crate::application::Application;
 use crate::deadlines::{Cut, Entry, Phase};
+use crate::exchange::HeadAt;
 use crate::metrics::Metrics;
+use crate::origin::Origin;
 use crate::reactor;
 use crate::shard::Shared;
-use crate::stream::{Peer, Stream};
+use crate::stream::Stream;
 use crate::workspace::Workspace;
 use protocols::Parsed;
 use protocols::http1::{self, HeadLimits, Reuse};
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// How long a closing connection waits for the peer's next byte or its end, in milliseconds.
@@ -52,7 +55,7 @@ pub(crate) struct Connection<A: Application> {
     pub(crate) stream: Stream,
     pub(crate) shard: Rc<Shared<A>>,
     pub(crate) entry: Rc<Entry>,
-    pub(crate) peer: Peer,
+    pub(crate) origin: Arc<Origin>,
     /// Present while there is anything to parse, answer or send.
     pub(crate) work: Option<Box<Workspace>>,
     /// Bytes of `output` that were sent already.
@@ -66,12 +69,17 @@ pub(crate) struct Connection<A: Application> {
 }
 
 impl<A: Application> Connection<A> {
-    pub(crate) fn new(stream: Stream, peer: Peer, shard: Rc<Shared<A>>, entry: Rc<Entry>) -> Self {
+    pub(crate) fn new(
+        stream: Stream,
+        origin: Origin,
+        shard: Rc<Shared<A>>,
+        entry: Rc<Entry>,
+    ) -> Self {
         Self {
             stream,
             shard,
             entry,
-            peer,
+            origin: Arc::new(origin),
             work: None,
             sent: 0,
             unsent_answers: 0,
@@ -124,8 +132,10 @@ impl<A: Application> Connection<A> {
                 // Each look starts at the front: a peer that sends single bytes gets only so many.
                 if looks < HEAD_LOOKS_MAX || may_end(bytes, seen, limits) {
                     looks += 1;
+                    work.head_at = None;
                     let parsed = http1::parse_request_head(bytes, limits, &mut work.head)?;
                     if let Parsed::Complete { used, .. } = parsed {
+                        work.head_at = Some(HeadAt::Input);
                         return Ok(used);
                     }
                 }
@@ -183,7 +193,10 @@ impl<A: Application> Connection<A> {
         if let Poll::Ready(Ok(count)) = polled {
             work.input.received(count);
         }
-        let rests = matches!(self.entry.phase(), Phase::Idle | Phase::Linger);
+        let rests = matches!(
+            self.entry.phase(),
+            Phase::Idle | Phase::Linger | Phase::Socket | Phase::Events
+        );
         if rests && polled.is_pending() && work.input.is_empty() && work.output.is_empty() {
             self.shard.pool.give_back(work);
             return polled;

@@ -29,10 +29,14 @@ pub(crate) enum Phase {
     Body,
     /// For its handler: no deadline.
     Handler,
+    /// For the next event of its event stream: no deadline.
+    Events,
     /// For the peer to take what was sent.
     Send,
     /// For the peer to close, after the last answer.
     Linger,
+    /// For either side of a WebSocket to have something to say.
+    Socket,
 }
 
 /// Why a wait was cut short.
@@ -190,11 +194,27 @@ impl Deadlines {
         }
     }
 
-    /// Ends every connection that has been idle for a while.
+    /// Wakes every connection that waits for an event, because the shard drains.
+    pub(crate) fn drain_event_streams(&self) {
+        let entries = self.entries.borrow();
+        let waits = |entry: &&Rc<Entry>| entry.phase() == Phase::Events;
+        let waiting: Vec<_> = entries.iter().filter(waits).cloned().collect();
+        drop(entries);
+        for entry in waiting {
+            entry.end(Cut::Drained);
+        }
+    }
+
+    /// Ends every connection that has been idle for a while, and every WebSocket.
     pub(crate) fn drain_idle(&self) {
         let now_ms = self.now_ms.get();
         let old = |entry: &Rc<Entry>| {
-            entry.phase() == Phase::Idle && entry.since_ms.get() + DRAIN_GRACE_MS <= now_ms
+            let idle_ms = now_ms.saturating_sub(entry.since_ms.get());
+            match entry.phase() {
+                Phase::Idle => idle_ms >= DRAIN_GRACE_MS,
+                Phase::Socket => true,
+                _ => false,
+            }
         };
         let idle: Vec<_> = self
             .entries

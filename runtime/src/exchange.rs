@@ -4,10 +4,14 @@ use crate::access_log::AccessRecord;
 use crate::answer::{Answer, AnswerBody, AnswerReceiver};
 use crate::application::{Application, BodyMode, Reply, Request, RequestBody};
 use crate::connection::{Connection, OUTPUT_BYTES_MAX, Stop};
+use crate::forwarded::Forwarded;
 use crate::metrics::Metrics;
+use crate::middleware::Seen;
+use crate::origin::Origin;
 use crate::reactor;
 use crate::request_body::{Arrived, BodyPump};
-use crate::router::{Found, Target};
+use crate::router::{Found, PathParameters, Target, WEBSOCKET};
+use crate::websocket::{is_origin_allowed, socket_of};
 use crate::workspace::Workspace;
 use protocols::http1::{self, Reuse};
 use std::borrow::Cow;
@@ -41,6 +45,15 @@ impl Workspace {
         }
     }
 
+    /// The request whose head was parsed last, as the middleware see it.
+    fn seen<'w>(&'w self, at: HeadAt, origin: &'w Origin) -> Seen<'w> {
+        Seen {
+            head: &self.head,
+            bytes: self.head_bytes(at),
+            origin,
+        }
+    }
+
     /// Copies the head aside and takes it out of the receive buffer.
     pub(crate) fn save_head(&mut self, head_bytes: usize, used: usize) {
         self.saved.clear();
@@ -48,6 +61,7 @@ impl Workspace {
         self.saved
             .extend_from_slice(&bytes[..head_bytes.min(bytes.len())]);
         self.input.consume(used);
+        self.head_at = Some(HeadAt::Saved);
     }
 }
 
@@ -203,71 +217,109 @@ impl<A: Application> Connection<A> {
 
     /// What the route wants with a body; `None` when no route will read one.
     fn body_mode(&mut self) -> Option<BodyMode> {
+        if self.answer_of_middleware(HeadAt::Input).is_some() {
+            return None;
+        }
         let shard = self.shard.clone();
         let work = self.work.as_mut()?;
         decode_path(work, HeadAt::Input);
         let method = work.head.method.of(work.input.bytes());
         match shard.router.find(method, path_of(work, HeadAt::Input)) {
             Found::Route(Target::Route(id), _) => Some(shard.application.body_mode(*id)),
-            _ => None,
+            Found::Route(Target::Static(_), _) => None,
+            _ => {
+                let fallback = shard.application.fallback()?;
+                Some(shard.application.body_mode(fallback))
+            }
+        }
+    }
+
+    /// Asks whoever answers the request, through what stands around them.
+    fn ask(
+        &mut self,
+        at: HeadAt,
+        body: impl for<'w> FnOnce(&'w Workspace) -> RequestBody<'w>,
+    ) -> Reply {
+        if let Some(answer) = self.answer_of_middleware(at) {
+            return Reply::Ready(answer);
+        }
+        let mut reply = self.ask_application(at, body);
+        if let Reply::Ready(answer) = &mut reply {
+            self.pass_out(at, answer);
+        }
+        reply
+    }
+
+    /// The answer to a request that gets no further than the middleware.
+    fn answer_of_middleware(&self, at: HeadAt) -> Option<Answer> {
+        let chain = self.shard.middleware.as_ref()?;
+        chain.enter(self.work.as_ref()?.seen(at, &self.origin))
+    }
+
+    /// Lets the middleware change an answer that comes from behind it.
+    pub(crate) fn pass_out(&self, at: HeadAt, answer: &mut Answer) {
+        if let Some(chain) = &self.shard.middleware
+            && let Some(work) = self.work.as_ref()
+        {
+            chain.leave(work.seen(at, &self.origin), answer);
         }
     }
 
     /// Routes the request and asks whoever answers it.
-    fn ask<'s>(
-        &'s mut self,
+    fn ask_application(
+        &mut self,
         at: HeadAt,
-        body: impl FnOnce(&'s Workspace) -> RequestBody<'s>,
+        body: impl for<'w> FnOnce(&'w Workspace) -> RequestBody<'w>,
     ) -> Reply {
         let Some(work) = self.work.as_mut() else {
             return Reply::Ready(Answer::text(500, ""));
         };
         decode_path(work, at);
-        let work: &'s Workspace = work;
+        let work: &Workspace = work;
         let bytes = work.head_bytes(at);
         let path = path_of(work, at);
         let method = work.head.method.of(bytes);
-        match self.shard.router.find(method, path) {
-            Found::Route(Target::Route(id), parameters) => {
-                let body = body(work);
-                let head = &work.head;
-                let peer = &self.peer;
-                let request = Request {
-                    head,
-                    bytes,
-                    route: *id,
-                    path,
-                    parameters,
-                    body,
-                    peer,
-                };
-                let application = &self.shard.application;
-                catch_unwind(AssertUnwindSafe(|| application.respond(request))).unwrap_or_else(
-                    |_| {
-                        Metrics::add(&self.shard.metrics.panics);
-                        let mut answer = Answer::text(500, "Internal Server Error");
-                        answer.close = true;
-                        Reply::Ready(answer)
-                    },
-                )
-            }
-            Found::Route(Target::Static(folder), parameters) => {
-                let now_ms = self.shard.deadlines.now_ms();
-                Reply::Ready(folder.answer(method, parameters.last(), now_ms))
-            }
-            Found::MethodNotAllowed { allow } => {
-                let mut answer = Answer::json(405, r#"{"detail":"Method Not Allowed"}"#);
-                add_field(&mut answer, b"allow", allow.as_bytes());
-                Reply::Ready(answer)
-            }
-            Found::Options { allow } => {
-                let mut answer = Answer::text(200, "");
-                add_field(&mut answer, b"allow", allow.as_bytes());
-                Reply::Ready(answer)
-            }
-            Found::Redirect { add_slash } => Reply::Ready(redirect(work, at, add_slash)),
-            Found::NotFound => Reply::Ready(Answer::json(404, r#"{"detail":"Not Found"}"#)),
+        let is_handshake = work.head.upgrade == http1::Upgrade::WebSocket;
+        if is_handshake && !is_origin_allowed(&self.shard.websocket_origins, &work.head, bytes) {
+            return Reply::Ready(Answer::text(403, ""));
         }
+        let (method, fallback) = if is_handshake {
+            let fallback = self.shard.application.websocket_fallback();
+            (WEBSOCKET.as_bytes(), fallback)
+        } else {
+            (method, self.shard.application.fallback())
+        };
+        let found = self.shard.router.find(method, path);
+        let (route, parameters) = match (found, fallback) {
+            (Found::Route(Target::Route(id), parameters), _) => (*id, parameters),
+            (Found::Route(Target::Static(folder), parameters), _) => {
+                let now_ms = self.shard.deadlines.now_ms();
+                return Reply::Ready(folder.answer(method, parameters.last(), now_ms));
+            }
+            (_, Some(fallback)) => (fallback, PathParameters::default()),
+            (_, None) if is_handshake => return Reply::Ready(Answer::text(403, "")),
+            (miss, None) => return Reply::Ready(answer_for_miss(miss, work, at)),
+        };
+        let request = Request {
+            head: &work.head,
+            bytes,
+            route,
+            path,
+            parameters,
+            body: body(work),
+            websocket: is_handshake.then(|| {
+                let shard = &self.shard;
+                socket_of(&work.head, bytes, &shard.limits, &shard.deflate)
+            }),
+            origin: &self.origin,
+        };
+        let application = &self.shard.application;
+        catch_unwind(AssertUnwindSafe(|| application.respond(request))).unwrap_or_else(|_| {
+            Metrics::add(&self.shard.metrics.panics);
+            let mut answer = Answer::text(500, "Internal Server Error");
+            answer.close = true;
+            Reply::Ready(answer)
+        })
     }
 
     /// Waits for a late answer while the peer is watched and the body, if any, moves on.
@@ -281,7 +333,9 @@ impl<A: Application> Connection<A> {
         if matches!(waited, Err(Stop::Gone)) {
             Metrics::add(&self.shard.metrics.requests_abandoned);
         }
-        waited
+        let mut answer = waited?;
+        self.pass_out(HeadAt::Saved, &mut answer);
+        Ok(answer)
     }
 
     /// Tells the access log, if there is one.
@@ -293,8 +347,10 @@ impl<A: Application> Connection<A> {
             return;
         };
         let bytes = work.head_bytes(at);
+        let forwarded = self.origin.forwarded(&work.head.fields, bytes);
         log(&AccessRecord {
-            peer: &self.peer,
+            peer: &self.origin.peer,
+            client: forwarded.and_then(Forwarded::client),
             method: work.head.method.of(bytes),
             target: work.head.target.of(bytes),
             minor_version: exchange.minor_version,
@@ -324,6 +380,24 @@ fn path_of(work: &Workspace, at: HeadAt) -> &str {
         return std::str::from_utf8(work.head.path(work.head_bytes(at))).unwrap_or("/");
     }
     &work.path
+}
+
+/// The answer to a request that has no route.
+fn answer_for_miss(miss: Found<'_>, work: &Workspace, at: HeadAt) -> Answer {
+    match miss {
+        Found::MethodNotAllowed { allow } => {
+            let mut answer = Answer::json(405, r#"{"detail":"Method Not Allowed"}"#);
+            add_field(&mut answer, b"allow", allow.as_bytes());
+            answer
+        }
+        Found::Options { allow } => {
+            let mut answer = Answer::text(200, "");
+            add_field(&mut answer, b"allow", allow.as_bytes());
+            answer
+        }
+        Found::Redirect { add_slash } => redirect(work, at, add_slash),
+        Found::NotFound | Found::Route(..) => Answer::json(404, r#"{"detail":"Not Found"}"#),
+    }
 }
 
 fn add_field(answer: &mut Answer, name: &[u8], value: &[u8]) {

@@ -25,6 +25,18 @@ pub struct Limits {
     pub pipelined_requests_max: usize,
     /// Most open connections of one shard; past it the answer is 503.
     pub connections_max: usize,
+    /// Largest WebSocket message, in bytes, compressed or not; past it the close code is 1009.
+    pub websocket_message_bytes_max: usize,
+    /// How much may wait for the peer of a WebSocket before a sender waits too, in bytes.
+    pub websocket_outbox_bytes_max: usize,
+    /// How long the peer of a WebSocket may be silent before it is pinged, in seconds; 0: for ever.
+    pub websocket_ping_interval_s: f64,
+    /// How long it may take to answer a ping, in seconds; then the connection is given up.
+    pub websocket_ping_timeout_s: f64,
+    /// How long it may take to answer a close frame, in seconds.
+    pub websocket_close_timeout_s: f64,
+    /// Whether messages are compressed for peers that can read them so (RFC 7692).
+    pub websocket_deflate: bool,
     /// How long a draining shard waits for answers in flight, in seconds.
     pub drain_timeout_s: f64,
 }
@@ -42,6 +54,12 @@ impl Default for Limits {
             send_timeout_s: 30.0,
             pipelined_requests_max: 32,
             connections_max: 20_000,
+            websocket_message_bytes_max: 16 * 1024 * 1024,
+            websocket_outbox_bytes_max: 1024 * 1024,
+            websocket_ping_interval_s: 20.0,
+            websocket_ping_timeout_s: 20.0,
+            websocket_close_timeout_s: 5.0,
+            websocket_deflate: true,
             drain_timeout_s: 30.0,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-/// Counters of one shard, from its start. They only grow, but for `connections_open`.
+/// Counters of one shard, from its start. They only grow, but for those of what is open.
 #[derive(Debug, Default)]
 pub struct Metrics {
     /// Connections accepted.
@@ -17,6 +17,10 @@ pub struct Metrics {
     pub requests_abandoned: Cell<u64>,
     /// Waits that were cut short by a timeout.
     pub timeouts: Cell<u64>,
+    /// WebSockets open now.
+    pub websockets_open: Cell<u64>,
+    /// WebSockets whose peer broke the protocol.
+    pub websocket_failures: Cell<u64>,
     /// Panics that were caught at a connection.
     pub panics: Cell<u64>,
 }

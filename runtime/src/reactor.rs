@@ -7,6 +7,7 @@ use glommio::nop::NopSubmitter;
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -42,6 +43,9 @@ struct Local {
     turn: RefCell<Option<Waker>>,
     /// Wakers called between turns: glommio would take each for a call from another thread.
     deferred: RefCell<Vec<Waker>>,
+    /// Tasks that end with the reactor. A thread that ends without [`Reactor::end`] leaves them:
+    /// glommio cannot cancel a task outside of a turn.
+    residents: RefCell<Vec<ManuallyDrop<glommio::Task<()>>>>,
     /// What was asked for between turns and needs one.
     commands: RefCell<Vec<Box<dyn FnOnce()>>>,
 }
@@ -98,6 +102,15 @@ pub async fn sleep(duration: Duration) {
 /// Outside of a turn.
 pub fn spawn(task: impl Future<Output = ()> + 'static) {
     glommio::spawn_local(task).detach();
+}
+
+/// Spawns a task that runs until [`Reactor::end`].
+///
+/// # Panics
+/// Outside of a turn.
+pub fn spawn_resident(task: impl Future<Output = ()> + 'static) {
+    let task = glommio::spawn_local(task);
+    LOCAL.with(|local| local.residents.borrow_mut().push(ManuallyDrop::new(task)));
 }
 
 /// Lets every other ready task run, and the reactor look at its sockets once.
@@ -172,6 +185,26 @@ impl Reactor {
                 None => self.wait().await,
             }
         })
+    }
+
+    /// Ends the resident tasks, and lets those end that have nothing to wait for any more: what
+    /// is not over when the reactor is dropped is never freed.
+    pub fn end(self) {
+        let _running = RunningGuard::enter();
+        self.executor.run(async {
+            for waker in LOCAL.with(|local| local.deferred.take()) {
+                waker.wake();
+            }
+            for command in LOCAL.with(|local| local.commands.take()) {
+                command();
+            }
+            for resident in LOCAL.with(|local| local.residents.take()) {
+                ManuallyDrop::into_inner(resident).cancel().await;
+            }
+            yield_now().await;
+            self.readiness.take();
+            yield_now().await;
+        });
     }
 
     async fn wait(&self) -> Turn {

@@ -5,6 +5,12 @@ use crate::route_pattern::{Converter, Pattern};
 use crate::static_files::StaticFolder;
 use std::rc::Rc;
 
+/// Stands among a route's methods for all of them.
+const ANY_METHOD: &[u8] = b"*";
+
+/// The method that handshakes of WebSockets are routed by. No request can have it: it is no token.
+pub const WEBSOCKET: &str = "WebSocket handshake";
+
 /// Which route: the index under which the application knows it.
 pub type RouteId = usize;
 
@@ -26,7 +32,17 @@ struct Route {
 
 impl Route {
     fn has(&self, method: &[u8]) -> bool {
-        self.methods.iter().any(|known| **known == *method)
+        let any = method != WEBSOCKET.as_bytes();
+        self.methods
+            .iter()
+            .any(|known| **known == *method || (any && **known == *ANY_METHOD))
+    }
+
+    /// Whether it answers requests, and not only handshakes.
+    fn is_for_requests(&self) -> bool {
+        self.methods
+            .iter()
+            .any(|known| **known != *WEBSOCKET.as_bytes())
     }
 }
 
@@ -108,6 +124,7 @@ pub enum Found<'a> {
 pub struct RouterBuilder {
     routes: Vec<Route>,
     redirect_slashes: bool,
+    root_path: String,
 }
 
 impl RouterBuilder {
@@ -116,13 +133,23 @@ impl RouterBuilder {
         Self {
             routes: Vec::new(),
             redirect_slashes,
+            root_path: String::new(),
         }
+    }
+
+    /// What a proxy may have left in front of paths: routes are found with and without it.
+    #[must_use]
+    pub fn below(mut self, root_path: &str) -> Self {
+        root_path
+            .trim_end_matches('/')
+            .clone_into(&mut self.root_path);
+        self
     }
 
     /// Adds a route: `{name}` matches one segment, a last `{*name}` the rest.
     ///
     /// Of several routes that match a path and a method, the one that was added first answers.
-    /// `converters` say what the parameters must look like, in their order.
+    /// The method `*` stands for every method. `converters` say what the parameters must look like, in their order.
     pub fn add(&mut self, path: &str, converters: &[Converter], methods: &[&str], target: &Target) {
         self.routes.push(Route {
             pattern: Pattern::new(path, converters),
@@ -168,6 +195,7 @@ impl RouterBuilder {
             nodes,
             routes: self.routes,
             redirect_slashes: self.redirect_slashes,
+            root_path: self.root_path,
         })
     }
 }
@@ -192,6 +220,7 @@ fn node_of(pattern: &Pattern, routes: &[Route]) -> Node {
 fn allow<'r>(routes: impl Iterator<Item = &'r Route>) -> String {
     let methods = routes.flat_map(|route| &route.methods);
     let mut names: Vec<String> = methods
+        .filter(|name| ***name != *ANY_METHOD && ***name != *WEBSOCKET.as_bytes())
         .map(|name| String::from_utf8_lossy(name).into_owned())
         .collect();
     if names.iter().any(|name| name == "GET") {
@@ -209,11 +238,13 @@ pub struct Router {
     nodes: Vec<Node>,
     routes: Vec<Route>,
     redirect_slashes: bool,
+    root_path: String,
 }
 
 impl Router {
     /// Finds who answers `method` on the decoded `path`.
     pub fn find<'a>(&'a self, method: &[u8], path: &'a str) -> Found<'a> {
+        let path = self.below_root(path);
         let Ok(matched) = self.tree.at(path) else {
             return self.miss(path);
         };
@@ -227,8 +258,10 @@ impl Router {
         {
             return found;
         }
-        let matches =
-            |candidate: &Candidate| self.parameters(candidate, path, &matched.params).is_some();
+        let matches = |candidate: &Candidate| {
+            self.routes[candidate.route].is_for_requests()
+                && self.parameters(candidate, path, &matched.params).is_some()
+        };
         if !node.candidates.iter().any(matches) {
             return self.miss(path);
         }
@@ -236,6 +269,14 @@ impl Router {
             return Found::Options { allow: &node.allow };
         }
         Found::MethodNotAllowed { allow: &node.allow }
+    }
+
+    /// The path without what a proxy has left in front of it.
+    fn below_root<'a>(&self, path: &'a str) -> &'a str {
+        match path.strip_prefix(self.root_path.as_str()) {
+            Some(rest) if rest.starts_with('/') => rest,
+            _ => path,
+        }
     }
 
     /// The first of a node's routes that matches path and method.

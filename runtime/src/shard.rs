@@ -4,19 +4,24 @@ use crate::access_log::AccessLog;
 use crate::application::Application;
 use crate::connection::Connection;
 use crate::deadlines::{Deadlines, Entry, Phase, SWEEP_EVERY};
+use crate::forwarded::TrustedProxies;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::middleware::Chain;
+use crate::origin::Origin;
 use crate::reactor;
 use crate::router::Router;
 use crate::stream::{Listener, Stream};
 use crate::workspace::WorkspacePool;
 use futures_lite::FutureExt;
 use protocols::http1::{DateLine, HeadLimits};
+use protocols::websocket::DeflateCodec;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::os::fd::OwnedFd;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -37,6 +42,12 @@ pub struct ShardOptions<A> {
     pub limits: Limits,
     /// Who keeps the access log, if anybody does.
     pub access_log: Option<AccessLog>,
+    /// What stands around the application.
+    pub middleware: Option<Chain>,
+    /// Whose pages may open WebSockets, as `scheme://host[:port]`; empty: all.
+    pub websocket_origins: Vec<String>,
+    /// Whose word on the client is taken; `None`: nobody's, not that of a Unix socket's peers.
+    pub proxies: Option<TrustedProxies>,
 }
 
 /// The timeouts of [`Limits`] in the sweep's unit.
@@ -45,6 +56,20 @@ pub(crate) struct Times {
     pub(crate) body_ms: u64,
     pub(crate) keep_alive_ms: u64,
     pub(crate) send_ms: u64,
+    /// `None`: no peer is pinged.
+    pub(crate) websocket_ping_ms: Option<u64>,
+    pub(crate) websocket_pong_ms: u64,
+    pub(crate) websocket_close_ms: u64,
+}
+
+/// Why a shard drains, which decides what WebSockets are told (RFC 6455 section 7.4.1 and the
+/// registry it began).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drain {
+    /// The server ends: 1001.
+    Stop,
+    /// Others serve on, and the peer should come again: 1012.
+    Reload,
 }
 
 /// What every connection of a shard shares.
@@ -55,11 +80,15 @@ pub(crate) struct Shared<A> {
     pub(crate) head_limits: HeadLimits,
     pub(crate) times: Times,
     pub(crate) access_log: Option<AccessLog>,
+    pub(crate) middleware: Option<Chain>,
+    pub(crate) websocket_origins: Vec<String>,
+    pub(crate) deflate: Rc<RefCell<DeflateCodec>>,
+    proxies: Option<Arc<TrustedProxies>>,
     pub(crate) deadlines: Deadlines,
     pub(crate) metrics: Metrics,
     pub(crate) pool: WorkspacePool,
     pub(crate) date: RefCell<DateLine>,
-    draining: Cell<bool>,
+    draining: Cell<Option<Drain>>,
     sweeping: Cell<bool>,
     /// Wakes whoever waits for the last connection to close.
     drained: RefCell<Vec<Waker>>,
@@ -69,7 +98,15 @@ pub(crate) struct Shared<A> {
 
 impl<A> Shared<A> {
     pub(crate) fn is_draining(&self) -> bool {
-        self.draining.get()
+        self.draining.get().is_some()
+    }
+
+    /// The close code of a draining shard.
+    pub(crate) fn going_away(&self) -> u16 {
+        match self.draining.get() {
+            Some(Drain::Reload) => 1012,
+            Some(Drain::Stop) | None => 1001,
+        }
     }
 
     pub(crate) fn wait_for(&self, entry: &Entry, phase: Phase, limit_ms: Option<u64>) {
@@ -105,6 +142,9 @@ impl<A: Application> Shard<A> {
             router,
             limits,
             access_log,
+            middleware,
+            websocket_origins,
+            proxies,
         } = options;
         let ms = |seconds: f64| {
             Duration::try_from_secs_f64(seconds).map_or(u64::MAX, |d| {
@@ -122,16 +162,23 @@ impl<A: Application> Shard<A> {
                 body_ms: ms(limits.body_timeout_s),
                 keep_alive_ms: ms(limits.keep_alive_timeout_s),
                 send_ms: ms(limits.send_timeout_s),
+                websocket_ping_ms: Some(ms(limits.websocket_ping_interval_s)).filter(|ms| *ms > 0),
+                websocket_pong_ms: ms(limits.websocket_ping_timeout_s),
+                websocket_close_ms: ms(limits.websocket_close_timeout_s),
             },
             application,
             router,
             limits,
             access_log,
+            middleware,
+            websocket_origins,
+            deflate: Rc::new(RefCell::new(DeflateCodec::new())),
+            proxies: proxies.map(Arc::new),
             deadlines: Deadlines::new(),
             metrics: Metrics::default(),
             pool: WorkspacePool::default(),
             date: RefCell::new(DateLine::new()),
-            draining: Cell::new(false),
+            draining: Cell::new(None),
             sweeping: Cell::new(false),
             drained: RefCell::default(),
             acceptors: RefCell::default(),
@@ -172,7 +219,14 @@ impl<A: Application> Shard<A> {
     fn accept_batch(&self, listener: &Listener) -> std::io::Result<bool> {
         for _ in 0..ACCEPT_BATCH {
             match listener.accept() {
-                Ok(Some(socket)) => self.open(listener, socket),
+                Ok(Some(socket)) => {
+                    let mut origin = listener.origin_of(&socket);
+                    let proxies = self.shared.proxies.as_ref();
+                    origin.proxies = proxies
+                        .filter(|proxies| proxies.trusts_peer(&origin.peer))
+                        .cloned();
+                    self.open(socket, origin);
+                }
                 Ok(None) => return Ok(false),
                 // The peer gave up while it waited in the queue.
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
@@ -183,7 +237,9 @@ impl<A: Application> Shard<A> {
         Ok(true)
     }
 
-    fn open(&self, listener: &Listener, socket: OwnedFd) {
+    /// Serves a connected, non-blocking stream socket as if it had been accepted; for callers
+    /// inside the reactor.
+    pub fn open(&self, socket: OwnedFd, origin: Origin) {
         let shared = &self.shared;
         let open = &shared.metrics.connections_open;
         if open.get() as usize >= shared.limits.connections_max {
@@ -197,9 +253,8 @@ impl<A: Application> Shard<A> {
             shared.deadlines.tick();
             reactor::spawn(sweep(shared.clone()));
         }
-        let peer = listener.peer_of(&socket);
         let entry = shared.deadlines.enter();
-        let connection = Connection::new(Stream::new(socket), peer, shared.clone(), entry);
+        let connection = Connection::new(Stream::new(socket), origin, shared.clone(), entry);
         let shared = shared.clone();
         reactor::spawn(async move {
             let served = AssertUnwindSafe(connection.serve()).catch_unwind().await;
@@ -209,16 +264,17 @@ impl<A: Application> Shard<A> {
         });
     }
 
-    /// Stops accepting, closes idle connections, and tells the others that their next answer is
-    /// the last.
-    pub fn start_drain(&self) {
-        self.shared.draining.set(true);
+    /// Stops accepting, closes idle connections and WebSockets, ends event streams, and tells the
+    /// others that their next answer is the last.
+    pub fn start_drain(&self, reason: Drain) {
+        self.shared.draining.set(Some(reason));
         self.shared
             .acceptors
             .take()
             .into_iter()
             .for_each(reactor::wake);
         self.shared.deadlines.drain_idle();
+        self.shared.deadlines.drain_event_streams();
     }
 
     /// Resolves when no connection is open.

@@ -1,5 +1,6 @@
 //! A connected socket, a listening socket and a readiness wait, over glommio.
 
+use crate::origin::Origin;
 use glommio::net::TcpStream;
 use nix::sys::socket::{
     self, AddressFamily, SockFlag, SockaddrLike, SockaddrStorage, getpeername, getsockname, sockopt,
@@ -71,6 +72,16 @@ impl Stream {
         let _ = socket::setsockopt(&socket, sockopt::Linger, &now);
     }
 
+    /// Ends the connection when the peer's machine is silent for so long while it has bytes to
+    /// acknowledge: one that vanished without a FIN is found out by what is sent to it.
+    pub(crate) fn give_up_after(&self, silence_ms: u64) {
+        // SAFETY: the descriptor belongs to `socket`, which lives as long as `self`.
+        let socket = unsafe { BorrowedFd::borrow_raw(self.fd) };
+        let silence_ms = u32::try_from(silence_ms).unwrap_or(u32::MAX);
+        // A Unix socket has no such option, and no machine that could vanish.
+        let _ = socket::setsockopt(&socket, sockopt::TcpUserTimeout, &silence_ms);
+    }
+
     /// Tells the peer that no more bytes will come (FIN).
     pub(crate) fn shutdown_write(&self) {
         // A peer that is gone already makes this fail, which changes nothing.
@@ -126,26 +137,38 @@ impl Listener {
         Ok(())
     }
 
-    pub(crate) fn peer_of(&self, accepted: &OwnedFd) -> Peer {
-        if self.unix {
-            return Peer::Unix;
+    /// Both ends of a connection that this socket accepted.
+    pub(crate) fn origin_of(&self, accepted: &OwnedFd) -> Origin {
+        let fd = accepted.as_raw_fd();
+        let (peer, server) = if self.unix {
+            (None, None)
+        } else {
+            (
+                getpeername(fd).ok().and_then(tcp_address),
+                getsockname(fd).ok().and_then(tcp_address),
+            )
+        };
+        Origin {
+            peer: peer.map_or(Peer::Unix, Peer::Tcp),
+            server,
+            stated: None,
+            proxies: None,
         }
-        let address = getpeername::<SockaddrStorage>(accepted.as_raw_fd()).ok();
-        let tcp = address.and_then(|address| {
-            let v4 = address
-                .as_sockaddr_in()
-                .map(|a| SocketAddr::from((a.ip(), a.port())));
-            v4.or_else(|| {
-                address
-                    .as_sockaddr_in6()
-                    .map(|a| SocketAddr::from((a.ip(), a.port())))
-            })
-        });
-        tcp.map_or(Peer::Unix, |peer| {
-            // A socket for both families knows IPv4 peers by a mapped address.
-            Peer::Tcp(SocketAddr::new(peer.ip().to_canonical(), peer.port()))
-        })
     }
+}
+
+/// The TCP address in a socket address, if it is one.
+fn tcp_address(address: SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = address
+        .as_sockaddr_in()
+        .map(|a| SocketAddr::from((a.ip(), a.port())));
+    let either = v4.or_else(|| {
+        address
+            .as_sockaddr_in6()
+            .map(|a| SocketAddr::from((a.ip(), a.port())))
+    })?;
+    // A socket for both families knows IPv4 peers by a mapped address.
+    Some(SocketAddr::new(either.ip().to_canonical(), either.port()))
 }
 
 /// Resolves when a descriptor of any kind becomes readable.

@@ -1,5 +1,6 @@
 //! The buffers a connection needs while it is busy, pooled so that an idle one owns none.
 
+use crate::exchange::HeadAt;
 use protocols::http1::RequestHead;
 use std::cell::RefCell;
 
@@ -72,6 +73,8 @@ impl ReceiveBuffer {
 /// Everything a busy connection works on.
 pub(crate) struct Workspace {
     pub(crate) head: RequestHead,
+    /// Where the bytes of `head` are; `None` while it is not complete.
+    pub(crate) head_at: Option<HeadAt>,
     pub(crate) input: ReceiveBuffer,
     /// Answers that wait for the next write.
     pub(crate) output: Vec<u8>,
@@ -87,6 +90,7 @@ impl Workspace {
     fn new() -> Self {
         Self {
             head: RequestHead::default(),
+            head_at: None,
             input: ReceiveBuffer::new(),
             output: Vec::with_capacity(4 * 1024),
             saved: Vec::new(),
@@ -97,6 +101,7 @@ impl Workspace {
 
     fn reset(&mut self) {
         self.head.clear();
+        self.head_at = None;
         self.input.start = 0;
         self.input.end = 0;
         self.output.clear();

@@ -12,13 +12,22 @@ import os
 import sys
 
 from fasterapi.applications import FasterAPI
+from fasterapi.exceptions import RouteError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from traceback import FrameSummary
     from types import ModuleType, TracebackType
     from typing import Any
 
 __all__ = ["TargetError", "load_target"]
+
+# What of several applications is served when none is named, the first first.
+_USUAL_NAMES = ("app", "api")
+
+_FASTAPI_HINT = (
+    " The application is FastAPI's own: import from fasterapi instead, or use --as-fastapi."
+)
 
 
 class TargetError(Exception):
@@ -39,11 +48,16 @@ class TargetError(Exception):
         return self.message if self.traceback is None else f"{self.traceback}{self.message}"
 
 
-def load_target(target: str, app_dir: str = ".") -> FasterAPI:
+def load_target(target: str, app_dir: str = ".", as_fastapi: bool = False) -> FasterAPI:
     """Import what ``target`` names, with ``app_dir`` first on ``sys.path``.
 
-    Raises ``TargetError``; ``KeyboardInterrupt`` and ``SystemExit`` pass through.
+    ``as_fastapi`` answers the program's ``import fastapi`` with FasterAPI. Raises
+    ``TargetError``; ``KeyboardInterrupt`` and ``SystemExit`` pass through.
     """
+    if as_fastapi:
+        from fasterapi._as_fastapi import install
+
+        install()
     place, attribute = _split(target)
     path = None
     if _is_file(place):
@@ -115,8 +129,11 @@ def _check_origin(module: ModuleType, path: str) -> None:
 def _import(name: str, app_dir: str) -> ModuleType:
     try:
         return importlib.import_module(name)
+    except RouteError as error:
+        raise TargetError(str(error)) from None  # it says where, and what to do
     except ModuleNotFoundError as error:
         missing = error.name or ""
+        _refuse_lacking(error)
         if missing == name or name.startswith(f"{missing}."):
             raise _not_found(name, missing, app_dir) from None
         raise TargetError(
@@ -124,9 +141,31 @@ def _import(name: str, app_dir: str) -> ModuleType:
             user_traceback(error),
         ) from None
     except Exception as error:
+        _refuse_lacking(error)
         raise TargetError(
             f"{name} failed while it was imported: {_summary(error)}", user_traceback(error)
         ) from None
+
+
+def _refuse_lacking(error: Exception) -> None:
+    """Say in one line which part of FastAPI's is not here, if that is what is wrong."""
+    module = sys.modules.get("fasterapi._as_fastapi")
+    sentence = module.lacking(error) if module is not None else None
+    if sentence is None:
+        return
+    frames = _user_frames(error)
+    where = f"{frames[-1].filename}, line {frames[-1].lineno}: " if frames else ""
+    raise TargetError(f"{where}{sentence}.") from None
+
+
+def _user_frames(error: BaseException) -> list[FrameSummary]:
+    """The frames of ``error`` that lie in files, outside of this package."""
+    import traceback
+
+    folder = os.path.dirname(_user_frames.__code__.co_filename)
+    frames = traceback.extract_tb(error.__traceback__)
+    hidden = ("<", importlib.__file__, folder)
+    return [frame for frame in frames if not frame.filename.startswith(hidden)]
 
 
 def _not_found(name: str, missing: str, app_dir: str) -> TargetError:
@@ -146,15 +185,25 @@ def _only_app(module: ModuleType) -> FasterAPI:
     different = {id(value): value for value in found.values()}
     if len(different) == 1:
         return next(iter(different.values()))
+    for name in _USUAL_NAMES:
+        if name in found:
+            return found[name]
     name = module.__name__
     if not found:
         raise TargetError(
-            f"{name} has no FasterAPI instance. Name what to serve: {name}:attribute."
+            f"{name} has no FasterAPI instance.{_hint_of_fastapi(*vars(module).values())}"
+            f" Name what to serve: {name}:attribute."
         )
     names = ", ".join(sorted(found))
     raise TargetError(
         f"{name} has several FasterAPI instances ({names}). Choose one: {name}:attribute."
     )
+
+
+def _hint_of_fastapi(*found: Any) -> str:
+    """Advice for a program that was written for FastAPI itself."""
+    kinds = {type(value).__module__ for value in found}
+    return _FASTAPI_HINT if "fastapi.applications" in kinds else ""
 
 
 def _app_of(module: ModuleType, attribute: str) -> FasterAPI:
@@ -171,7 +220,8 @@ def _app_of(module: ModuleType, attribute: str) -> FasterAPI:
         return found
     if called or _is_factory(found):
         return _from_factory(found, path)
-    raise TargetError(f"{path} is a {type(found).__name__}, not a FasterAPI application.")
+    hint = _hint_of_fastapi(found)
+    raise TargetError(f"{path} is a {type(found).__name__}, not a FasterAPI application.{hint}")
 
 
 def _is_factory(found: Any) -> bool:
@@ -186,7 +236,10 @@ def _from_factory(factory: Any, path: str) -> FasterAPI:
         raise TargetError(f"{path} is a {type(factory).__name__} and cannot be called.")
     try:
         made = factory()
+    except RouteError as error:
+        raise TargetError(str(error)) from None
     except Exception as error:
+        _refuse_lacking(error)
         raise TargetError(f"{path}() failed: {_summary(error)}", user_traceback(error)) from None
     if isinstance(made, FasterAPI):
         return made

@@ -7,9 +7,9 @@ from fasterapi._multipart import (
     PART_BEGIN,
     PART_DATA,
     MalformedForm,
-    MultipartParser,
     PartHeaders,
     decode_text,
+    multipart_parser,
     parse_parameters,
 )
 from fasterapi.datastructures import FormData, UploadFile
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from fasterapi._core import Request
+    from fasterapi.requests import Request
 
 # Past this, a file moves from memory to disk.
 MAX_FILE_BYTES_IN_MEMORY = 1024 * 1024
@@ -60,22 +60,13 @@ class FormReading:
             await self._form.close()
 
     async def _read(self) -> FormData:
-        from fasterapi.requests import stream_of
-
         request = self._request
         kept: FormData | None = getattr(request, "_form", None)
         if kept is None:
-            content_type = _content_type(request)
-            kept = await parse_form(content_type, stream_of(request), *self._bounds)
+            content_type = request.headers.get("content-type", "")
+            kept = await parse_form(content_type, request.stream(), *self._bounds)
             request._form = kept
         return kept
-
-
-def _content_type(request: Request) -> str:
-    for name, value in request.raw_headers:
-        if name == b"content-type":
-            return value.decode("latin-1")
-    return ""
 
 
 async def parse_form(
@@ -94,7 +85,7 @@ async def parse_form(
     try:
         kind, parameters = parse_parameters(content_type)
         if kind == "multipart/form-data":
-            parser = MultipartParser(parameters.get("boundary", "").encode("latin-1"))
+            parser = multipart_parser(parameters.get("boundary", "").encode("latin-1"))
             async for chunk in chunks:
                 for event, value in parser.feed(chunk):
                     await form.handle(event, value)

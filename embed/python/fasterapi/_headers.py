@@ -31,11 +31,21 @@ class Headers(Mapping[str, str]):
     __slots__ = ("_list",)
 
     def __init__(
-        self, headers: Mapping[str, str] | None = None, raw: RawHeaders | None = None
+        self,
+        headers: Mapping[str, str] | None = None,
+        raw: RawHeaders | None = None,
+        scope: Mapping[str, Any] | None = None,
     ) -> None:
-        """View ``raw`` (names in lower case, not copied) or encode ``headers``."""
-        if headers is not None and raw is not None:
-            raise TypeError("give either headers or raw, not both")
+        """View ``raw`` (names in lower case, not copied) or encode ``headers``.
+
+        Those of an ASGI ``scope`` are viewed, too. Raises ``TypeError`` when more
+        than one is given.
+        """
+        if (headers is not None) + (raw is not None) + (scope is not None) > 1:
+            raise TypeError("give one of headers, raw and scope")
+        if scope is not None:
+            # A list, because middleware may hand over any iterable.
+            raw = scope["headers"] = list(scope["headers"])  # type: ignore[index]
         self._list: RawHeaders = raw if raw is not None else encode_headers(headers or {})
 
     @property

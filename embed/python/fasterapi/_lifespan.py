@@ -1,8 +1,12 @@
-"""What runs around serving: the lifespan, or the startup and shutdown functions."""
+"""What runs around serving: the lifespan, or the startup and shutdown functions.
+
+A lifespan is a function of the application that gives an async context manager;
+what it yields becomes the first entries of every ``request.state``.
+"""
 
 from __future__ import annotations
 
-from fasterapi._signature import is_coroutine_function
+from fasterapi._signature import ASYNC_GENERATOR, GENERATOR, is_coroutine_function
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,13 +16,33 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fasterapi.applications import FasterAPI
+    from fasterapi.requests import Receive, Scope, Send
 
     Lifespan = Callable[
         [Any],
         AbstractAsyncContextManager[Any] | AsyncIterator[Any] | Iterator[Any],
     ]
 
-__all__ = ["LifespanContext"]
+__all__ = ["LifespanContext", "lifespan_context_of", "merged", "serve_lifespan"]
+
+
+def lifespan_context_of(lifespan: Lifespan | None, router: Any) -> Lifespan:
+    """What a router keeps as ``lifespan_context``; ``None`` stands for its functions.
+
+    A generator function becomes one that gives an async context manager.
+    """
+    if lifespan is None:
+        return EventFunctions(router)
+    # Not `innermost`: @asynccontextmanager has a generator function within.
+    flags = getattr(getattr(lifespan, "__code__", None), "co_flags", 0)
+    if not flags & (ASYNC_GENERATOR | GENERATOR):
+        return lifespan
+    from contextlib import asynccontextmanager, contextmanager
+
+    if flags & ASYNC_GENERATOR:
+        return asynccontextmanager(lifespan)  # type: ignore[arg-type]
+    enter = contextmanager(lifespan)  # type: ignore[arg-type]
+    return lambda app: _Entered(enter(app))
 
 
 class LifespanContext:
@@ -43,28 +67,21 @@ class LifespanContext:
         ``None``, or is no lifespan at all.
         """
         app = self._app
-        if app.lifespan is None:
-            for function in app.on_startup:
-                await _call(function)
-            return {}
-        if app.on_startup or app.on_shutdown:
-            import warnings
-
-            warnings.warn(
-                "The application has a lifespan, so its startup and shutdown "
-                "functions do not run. Move them into the lifespan.",
-                stacklevel=2,
-            )
-        self._manager = _as_context_manager(app.lifespan(app))
+        router = app.router
+        _warn_of_functions(router)
+        self._manager = _as_context_manager(router.lifespan_context(app))
         state = await self._manager.__aenter__()
-        if state is None:
-            return {}
-        if not hasattr(state, "keys"):
+        if state is not None and not hasattr(state, "keys"):
             kind = type(state).__name__
             error = TypeError(f"lifespan must yield a mapping or nothing, not {kind}")
             await self._manager.__aexit__(type(error), error, None)
             raise error
-        return dict(state)
+        try:
+            await _start_channels(app)
+        except BaseException as failure:
+            await self._manager.__aexit__(type(failure), failure, failure.__traceback__)
+            raise
+        return {} if state is None else dict(state)
 
     async def __aexit__(
         self,
@@ -73,10 +90,61 @@ class LifespanContext:
         traceback: TracebackType | None,
     ) -> bool | None:
         """Shut down; every shutdown function runs, then the first error passes."""
-        if self._manager is not None:
-            return await self._manager.__aexit__(kind, error, traceback)
+        assert self._manager is not None
+        try:
+            await _stop_channels(self._app)
+        finally:
+            handled = await self._manager.__aexit__(kind, error, traceback)
+        return handled
+
+
+async def _start_channels(app: Any) -> None:
+    """Connect an application that has used its channels, or set a backplane."""
+    channels = getattr(app, "_channels", None)
+    if channels is not None:
+        await channels._start()
+
+
+async def _stop_channels(app: Any) -> None:
+    channels = getattr(app, "_channels", None)
+    if channels is not None:
+        await channels._stop()
+
+
+def _warn_of_functions(router: Any) -> None:
+    if not router.has_own_lifespan or not (router.on_startup or router.on_shutdown):
+        return
+    import warnings
+
+    warnings.warn(
+        "The application has a lifespan, so its startup and shutdown "
+        "functions do not run. Move them into the lifespan.",
+        stacklevel=2,
+    )
+
+
+class EventFunctions:
+    """The lifespan of a router without one: its startup and shutdown functions."""
+
+    __slots__ = ("_router",)
+
+    def __init__(self, router: Any) -> None:
+        """The functions are read when they are run."""
+        self._router = router
+
+    def __call__(self, app: object) -> EventFunctions:
+        """Itself: it does not depend on the application."""
+        return self
+
+    async def __aenter__(self) -> None:
+        """Run the startup functions in their order."""
+        for function in getattr(self._router, "on_startup", ()):
+            await _call(function)
+
+    async def __aexit__(self, *_: object) -> None:
+        """Run every shutdown function, then raise the first error."""
         first: Exception | None = None
-        for function in self._app.on_shutdown if self._app.lifespan is None else ():
+        for function in getattr(self._router, "on_shutdown", ()):
             try:
                 await _call(function)
             except Exception as failure:  # the others must still run
@@ -86,13 +154,60 @@ class LifespanContext:
                     first.add_note(f"A later shutdown function failed too: {failure!r}")
         if first is not None:
             raise first
-        return None
 
 
 async def _call(function: Callable[[], Any]) -> None:
     result = function()
     if is_coroutine_function(function) or hasattr(result, "__await__"):
         await result
+
+
+def merged(outer: Lifespan, inner: Lifespan) -> Lifespan:
+    """Both lifespans, ``inner`` within ``outer``, whose state wins."""
+
+    def lifespan(app: Any) -> AbstractAsyncContextManager[Any]:
+        return _Merged(_as_context_manager(outer(app)), _as_context_manager(inner(app)))
+
+    return lifespan
+
+
+class _Merged:
+    """Two context managers, entered and exited as one."""
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(
+        self, outer: AbstractAsyncContextManager[Any], inner: AbstractAsyncContextManager[Any]
+    ) -> None:
+        self._outer = outer
+        self._inner = inner
+
+    async def __aenter__(self) -> Mapping[str, Any] | None:
+        outer_state = await self._outer.__aenter__()
+        try:
+            inner_state = await self._inner.__aenter__()
+        except BaseException as error:
+            if not await self._outer.__aexit__(type(error), error, error.__traceback__):
+                raise
+            inner_state = None
+        if outer_state is None and inner_state is None:
+            return None
+        return {**(inner_state or {}), **(outer_state or {})}
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        from contextlib import AsyncExitStack
+
+        async with AsyncExitStack() as stack:
+            stack.push_async_exit(self._outer.__aexit__)
+            stack.push_async_exit(self._inner.__aexit__)
+            if error is not None:
+                raise error
+        return error is not None
 
 
 def _as_context_manager(lifespan: Any) -> AbstractAsyncContextManager[Any]:
@@ -131,3 +246,33 @@ class _Entered:
         traceback: TracebackType | None,
     ) -> bool | None:
         return self._manager.__exit__(kind, error, traceback)
+
+
+async def serve_lifespan(lifespan: Lifespan, scope: Scope, receive: Receive, send: Send) -> None:
+    """Run ``lifespan`` as ASGI's lifespan messages say.
+
+    Its errors are told to the server and raised again; ``RuntimeError`` when it
+    yields a state and the server can keep none.
+    """
+    started = False
+    await receive()
+    try:
+        async with _as_context_manager(lifespan(scope.get("app"))) as state:
+            if state is not None:
+                if "state" not in scope:
+                    raise RuntimeError('The server does not support "state" in the lifespan scope.')
+                scope["state"].update(state)
+            await _start_channels(scope.get("app"))
+            try:
+                await send({"type": "lifespan.startup.complete"})
+                started = True
+                await receive()
+            finally:
+                await _stop_channels(scope.get("app"))
+    except BaseException:
+        from traceback import format_exc
+
+        step = "shutdown" if started else "startup"
+        await send({"type": f"lifespan.{step}.failed", "message": format_exc()})
+        raise
+    await send({"type": "lifespan.shutdown.complete"})

@@ -175,6 +175,10 @@ class QueryParams(ImmutableMultiDict):
             self._list = [(str(name), str(value)) for name, value in self._list]
             self._dict = dict(self._list)
 
+    if TYPE_CHECKING:
+
+        def __getitem__(self, key: str) -> str: ...
+
     def __str__(self) -> str:
         """Encoded, without the ``?``."""
         from urllib.parse import urlencode

@@ -40,7 +40,7 @@ class PartHeaders:
         self.raw = raw
 
 
-class MultipartParser:
+class PythonMultipartParser:
     """Fed with the body's chunks, then told that it has ended."""
 
     __slots__ = ("_buffer", "_delimiter", "_searched", "_state")
@@ -134,6 +134,52 @@ class MultipartParser:
         if size > MAX_PART_HEADER_BYTES:
             raise MalformedForm(f"A part's header exceeds {MAX_PART_HEADER_BYTES} bytes.")
         return None if end < 0 else end
+
+
+class _RustMultipartParser:
+    """The same, split by Rust."""
+
+    __slots__ = ("_parser",)
+
+    def __init__(self, boundary: bytes) -> None:
+        from fasterapi._core import MultipartParser as Parser
+
+        try:
+            self._parser = Parser(boundary)
+        except ValueError as error:
+            raise MalformedForm(str(error)) from None
+
+    def feed(self, data: bytes) -> list[Event]:
+        try:
+            events: list[Event] = self._parser.feed(data)  # type: ignore[assignment]
+        except ValueError as error:
+            raise MalformedForm(str(error)) from None
+        for index, (kind, value) in enumerate(events):
+            if kind == PART_BEGIN:
+                assert isinstance(value, bytes)
+                events[index] = (kind, parse_part_headers(value))
+        return events
+
+    def finish(self) -> None:
+        try:
+            self._parser.finish()
+        except ValueError as error:
+            raise MalformedForm(str(error)) from None
+
+
+def multipart_parser(boundary: bytes) -> PythonMultipartParser | _RustMultipartParser:
+    """A parser of multipart bodies; raises ``MalformedForm`` for an impossible boundary."""
+    if _has_rust():
+        return _RustMultipartParser(boundary)
+    return PythonMultipartParser(boundary)
+
+
+def _has_rust() -> bool:
+    try:
+        from fasterapi import _core
+    except ImportError:
+        return False
+    return hasattr(_core, "MultipartParser")
 
 
 def parse_part_headers(block: bytes) -> PartHeaders:

@@ -1,53 +1,61 @@
-"""Compiles an application into what Rust needs to answer its requests.
+"""What Rust is told about an application: how each route is called and answered.
 
 Built once, when a shard starts: Rust reads the plans, makes one extractor per
-parameter and never asks Python about a route again.
+parameter and never asks Python about a route again. ``_compile`` makes them.
 """
 
 from __future__ import annotations
 
-from fasterapi._signature import (
-    EMPTY,
-    Argument,
-    Where,
-    arguments_of,
-    is_coroutine_function,
-    is_generator_function,
-)
-from fasterapi.exceptions import RouteError
-from fasterapi.routing import Mount, Route
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from typing import Any
 
     from fasterapi.applications import FasterAPI
+    from fasterapi.requests import Request
     from fasterapi.responses import Response
     from fasterapi.staticfiles import StaticFiles
 
-__all__ = ["ParameterPlan", "RoutePlan", "compile_app"]
+    General = Callable[[Request], Awaitable[Response]]
+    OnError = Callable[[Request, Exception], Awaitable[Response]]
+
+__all__ = ["AppPlan", "ParameterPlan", "RoutePlan", "compile_app"]
+
+# Answers every method, where a route's methods are listed.
+ANY_METHOD = "*"
+# Answers handshakes of WebSockets; methods of requests are in upper case.
+WEBSOCKET = "websocket"
 
 
 class ParameterPlan:
-    """How one parameter of a handler gets its value.
+    """How one argument of a call gets its value.
 
-    - ``name``: the parameter; ``alias``: the name in the path or the query.
-    - ``source``: ``"path"``, ``"query"`` or ``"request"``.
+    - ``name``: the parameter; ``alias``: the name in the path, query, header
+      fields (lower case) or cookies.
+    - ``source``: ``"path"``, ``"query"``, ``"header"``, ``"cookie"``, ``"request"``
+      (a ``NativeRequest``), ``"websocket"`` (a ``NativeWebSocket``), ``"native"``
+      (Rust's own), ``"json_body"`` (all bytes of a body that says it is JSON) or
+      ``"body"`` (all bytes of any body).
     - ``convert``: ``"str"``, ``"int"``, ``"float"``, ``"bool"``, ``"uuid"`` or
       ``"path"``; ``"str"`` where nothing is converted.
     - ``required``: an absent value is the client's error (422); otherwise the
-      handler gets ``default``.
-    - ``allow_none``: the annotation accepts ``None``.
+      call gets ``default``.
+    - ``ge``, ``gt``, ``le``, ``lt``: bounds of a number; ``min_length``,
+      ``max_length``: bounds of a text, in characters; ``None`` for no bound.
     - ``keyword_only``: pass by name; all others are passed by position, in order.
     """
 
     __slots__ = (
         "alias",
-        "allow_none",
         "convert",
         "default",
+        "ge",
+        "gt",
         "keyword_only",
+        "le",
+        "lt",
+        "max_length",
+        "min_length",
         "name",
         "required",
         "source",
@@ -61,9 +69,14 @@ class ParameterPlan:
         convert: str = "str",
         required: bool = True,
         default: Any = None,
-        allow_none: bool = False,
         alias: str | None = None,
         keyword_only: bool = False,
+        ge: float | None = None,
+        gt: float | None = None,
+        le: float | None = None,
+        lt: float | None = None,
+        min_length: int | None = None,
+        max_length: int | None = None,
     ) -> None:
         """Keep the parts."""
         self.name = name
@@ -71,9 +84,14 @@ class ParameterPlan:
         self.convert = convert
         self.required = required
         self.default = default
-        self.allow_none = allow_none
         self.alias: str = name if alias is None else alias
         self.keyword_only = keyword_only
+        self.ge = ge
+        self.gt = gt
+        self.le = le
+        self.lt = lt
+        self.min_length = min_length
+        self.max_length = max_length
 
     def __repr__(self) -> str:
         """All parts, for tests and logs."""
@@ -87,53 +105,70 @@ class RoutePlan:
     - ``path``: matchit 0.9's pattern. Its parameters have canonical names
       (``p0``, ``p1``, ...), so routes of one shape share one pattern; take values
       by position.
-    - ``empty_path``: a second pattern, for an empty catch-all (the last value is
-      then ``""``), or ``None``.
     - ``original_path``: as the user wrote it.
     - ``path_parameters``: ``(name, convert)`` for each value of ``path``. A value
       that does not convert means that this route does not match (404), unlike the
       handler's own annotations (422).
-    - ``methods``: upper case. ``endpoint``: the handler (``None`` for a mount).
+    - ``methods``: upper case; ``("*",)`` for all; ``("websocket",)`` for handshakes.
+    - ``endpoint``: what Rust calls (``None`` for a folder of files).
     - ``run``: ``"async"`` (await what the call returns), ``"thread"``, ``"inline"``.
-    - ``parameters``: one ``ParameterPlan`` for each parameter of the handler.
+    - ``parameters``: one ``ParameterPlan`` for each argument of the call.
+    - ``result``: ``"value"`` (convert what is returned) or ``"json"``: ``bytes`` are
+      the JSON body, a pair of them and an async callable has work for after the
+      answer, everything else is converted.
+    - ``general``: answers a request whose parameters are not as the plan wants
+      them; ``None``: Rust's own 422.
+    - ``on_error``: answers for an exception of the call; ``None``: Rust's own.
+    - ``http_exceptions``: Rust answers an ``HTTPException`` before it asks ``on_error``.
     - ``status_code``: of an answer that the handler does not build itself.
     - ``response_class``: renders such an answer; ``None`` means JSON.
-    - ``name``: for ``url_path_for``. ``order``: of registration; the first wins.
-    - ``static``: the files of a mount, which has no ``endpoint``.
-    - ``route``: the ``Route`` or ``Mount`` that this was compiled from.
+    - ``app``, ``root_path``: for ``request.app`` and what a mount adds to
+      ``request.root_path``; ``None`` and ``""`` for the main application.
+    - ``name``: for logs. ``static``: the files of a mount, which has no ``endpoint``.
+    - ``route``: what this was compiled from.
     """
 
     __slots__ = (
-        "empty_path",
+        "app",
         "endpoint",
+        "general",
+        "http_exceptions",
         "methods",
         "name",
-        "order",
+        "on_error",
         "original_path",
         "parameters",
         "path",
         "path_parameters",
         "response_class",
+        "result",
+        "root_path",
         "route",
         "run",
         "static",
         "status_code",
     )
 
-    path: str
-    empty_path: str | None
-    original_path: str
-    path_parameters: tuple[tuple[str, str], ...]
-    methods: tuple[str, ...]
-    endpoint: Callable[..., Any] | None
-    run: str
-    parameters: tuple[ParameterPlan, ...]
-    status_code: int
-    response_class: type[Response] | None
-    name: str
-    order: int
-    static: StaticFiles | None
-    route: Route | Mount
+    def __init__(self, path: str, methods: tuple[str, ...], original_path: str) -> None:
+        """Make a plan that answers nothing yet."""
+        self.path = path
+        self.methods = methods
+        self.original_path = original_path
+        self.path_parameters: tuple[tuple[str, str], ...] = ()
+        self.endpoint: Callable[..., Any] | None = None
+        self.run = "async"
+        self.parameters: tuple[ParameterPlan, ...] = ()
+        self.result = "value"
+        self.general: General | None = None
+        self.on_error: OnError | None = None
+        self.http_exceptions = True
+        self.status_code = 200
+        self.response_class: type[Response] | None = None
+        self.app: Any = None
+        self.root_path = ""
+        self.name = ""
+        self.static: StaticFiles | None = None
+        self.route: Any = None
 
     def __repr__(self) -> str:
         """Methods, path and handler."""
@@ -141,223 +176,34 @@ class RoutePlan:
         return f"RoutePlan({methods} {self.path} -> {self.name or self.static!r})"
 
 
-def compile_app(app: FasterAPI) -> list[RoutePlan]:
-    """Compile all of ``app``'s routes, in the order of their registration.
+class AppPlan:
+    """One application, ready for Rust.
+
+    - ``routes``: in the order of their registration; the first that matches answers.
+    - ``fallback``: called for what no route answers (404, 405, a redirect by a
+      slash, ``OPTIONS``); ``None``: Rust answers those itself.
+    - ``websocket_fallback``: called for WebSockets that no route answers; ``None``: they
+      are refused.
+    - ``middleware``: what Rust runs around everything, outermost first.
+    - ``redirect_slashes``: send ``/a/`` to ``/a`` and back where only the other exists.
+    """
+
+    __slots__ = ("fallback", "middleware", "redirect_slashes", "routes", "websocket_fallback")
+
+    def __init__(self, redirect_slashes: bool = True) -> None:
+        """Make a plan without routes."""
+        self.routes: list[RoutePlan] = []
+        self.fallback: RoutePlan | None = None
+        self.websocket_fallback: RoutePlan | None = None
+        self.middleware: list[dict[str, Any]] = []
+        self.redirect_slashes = redirect_slashes
+
+
+def compile_app(app: FasterAPI) -> AppPlan:
+    """Compile all of ``app``.
 
     Raises ``RouteError`` for the first route that cannot be served.
     """
-    plans = []
-    for order, route in enumerate(app.routes):
-        if isinstance(route, Mount):
-            plans.append(_compile_mount(route, order))
-        else:
-            plans.append(_compile_route(app, route, order))
-    return plans
+    from fasterapi._compile import compile_application
 
-
-def _compile_mount(mount: Mount, order: int) -> RoutePlan:
-    plan = RoutePlan()
-    plan.path = mount.path.replace("{", "{{").replace("}", "}}") + "/{*p0}"
-    plan.empty_path = plan.path[: -len("{*p0}")]
-    plan.original_path = mount.path
-    plan.path_parameters = (("path", "path"),)
-    plan.methods = ("GET", "HEAD")
-    plan.endpoint = None
-    plan.run = "inline"
-    plan.parameters = ()
-    plan.status_code = 200
-    plan.response_class = None
-    plan.name = mount.name
-    plan.order = order
-    plan.static = mount.app
-    plan.route = mount
-    return plan
-
-
-def _compile_route(app: FasterAPI, route: Route, order: int) -> RoutePlan:
-    where = Where(route.endpoint)
-    if not callable(route.endpoint):
-        raise where.error(f"{route.endpoint!r} cannot be called", "Register a function")
-    if is_generator_function(route.endpoint):
-        raise where.error(
-            "the handler is a generator",
-            "Return StreamingResponse(generator()) from an ordinary handler",
-        )
-    try:
-        pattern = route.pattern
-    except RouteError as error:
-        raise where.error(error.problem, error.mend) from None
-    plan = RoutePlan()
-    # An empty path is FastAPI's "nothing after the prefix"; on the wire it is "/".
-    plan.path = pattern.matchit() or "/"
-    plan.empty_path = pattern.matchit_empty()
-    plan.original_path = route.path
-    plan.path_parameters = pattern.parameters
-    plan.methods = route.methods
-    plan.endpoint = route.endpoint
-    plan.run = _run_mode(route)
-    plan.parameters = _parameters(route.endpoint, dict(pattern.parameters), where)
-    plan.status_code = 200 if route.status_code is None else route.status_code
-    plan.response_class = _response_class(route.response_class or app.default_response_class)
-    plan.name = route.name
-    plan.order = order
-    plan.static = None
-    plan.route = route
-    return plan
-
-
-def _run_mode(route: Route) -> str:
-    if is_coroutine_function(route.endpoint):
-        return "async"
-    return "inline" if route.inline else "thread"
-
-
-def _response_class(response_class: type[Response] | None) -> type[Response] | None:
-    """``None`` for plain JSON, which Rust renders without making a response."""
-    if response_class is None:
-        return None
-    from fasterapi.responses import JSONResponse
-
-    return None if response_class is JSONResponse else response_class
-
-
-def _parameters(
-    endpoint: Callable[..., Any], in_path: dict[str, str], where: Where
-) -> tuple[ParameterPlan, ...]:
-    return tuple(_parameter(argument, in_path, where) for argument in arguments_of(endpoint, where))
-
-
-def _parameter(argument: Argument, in_path: dict[str, str], where: Where) -> ParameterPlan:
-    name = argument.name
-    annotation, allow_none = _core_type(argument, where)
-    if name in in_path:
-        convert = in_path[name] if annotation is EMPTY else _converter(annotation)
-        if convert is None:
-            raise _unsupported(argument, annotation, where, "path")
-        return ParameterPlan(
-            name,
-            "path",
-            convert="path" if (convert, in_path[name]) == ("str", "path") else convert,
-            allow_none=allow_none,
-            keyword_only=argument.keyword_only,
-        )
-    source = _object_source(name, annotation)
-    if source == "response":
-        raise where.error(
-            "an injected Response is not supported by this version",
-            "Build the response in the handler and return it",
-            name,
-        )
-    if source is not None:
-        return ParameterPlan(name, source, keyword_only=argument.keyword_only)
-    convert = "str" if annotation is EMPTY else _converter(annotation)
-    if convert is None:
-        raise _unsupported(argument, annotation, where, "query")
-    # FastAPI reads `= ...` as "no default".
-    required = argument.default is EMPTY or argument.default is ...
-    if not required and not _is_plain(argument.default):
-        raise where.error(
-            f"the default {argument.default!r} is not a plain value",
-            "Use str, int, float, bool, UUID or None as the default",
-            name,
-        )
-    return ParameterPlan(
-        name,
-        "query",
-        convert=convert,
-        required=required,
-        default=None if required else argument.default,
-        allow_none=allow_none,
-        keyword_only=argument.keyword_only,
-    )
-
-
-def _core_type(argument: Argument, where: Where) -> tuple[Any, bool]:
-    """Strip ``Annotated``, aliases and ``None`` from an annotation.
-
-    Returns the type beneath (or ``EMPTY``) and whether ``None`` is accepted.
-    """
-    annotation = argument.annotation
-    allow_none = False
-    while True:
-        if hasattr(annotation, "__metadata__"):  # Annotated[X, ...]
-            _check_metadata(annotation.__metadata__, argument, where)
-            annotation = annotation.__origin__
-        elif hasattr(annotation, "__supertype__"):  # NewType
-            annotation = annotation.__supertype__
-        elif type(annotation).__name__ == "TypeAliasType":  # `type X = ...`
-            annotation = annotation.__value__
-        elif _is_union(annotation) and type(None) in annotation.__args__:
-            allow_none = True
-            rest = [kind for kind in annotation.__args__ if kind is not type(None)]
-            if len(rest) != 1:
-                return annotation, True
-            annotation = rest[0]
-        elif annotation is not EMPTY and _is_any(annotation):
-            return EMPTY, True
-        else:
-            return annotation, allow_none
-
-
-def _is_union(annotation: Any) -> bool:
-    """``X | Y`` and ``typing.Union[X, Y]``, which are two types before 3.14."""
-    if type(annotation).__name__ == "UnionType":
-        return True
-    origin = getattr(annotation, "__origin__", None)
-    return getattr(origin, "_name", None) == "Union" or origin is type(int | str)
-
-
-def _is_any(annotation: Any) -> bool:
-    name = getattr(annotation, "__name__", None)
-    return name == "Any" and getattr(annotation, "__module__", None) == "typing"
-
-
-def _check_metadata(metadata: tuple[Any, ...], argument: Argument, where: Where) -> None:
-    """Refuse constraints that would be silently ignored; others' notes are fine."""
-    for note in metadata:
-        module = type(note).__module__.partition(".")[0]
-        if module in ("annotated_types", "fastapi", "pydantic"):
-            raise where.error(
-                f"{note!r} in Annotated is not supported by this version",
-                "Check the value in the handler",
-                argument.name,
-            )
-
-
-def _converter(annotation: Any) -> str | None:
-    """The converter of a scalar type; ``None`` for every other annotation."""
-    if annotation in (str, int, float, bool):
-        return str(annotation.__name__)
-    module = getattr(annotation, "__module__", None)
-    if module == "uuid" and getattr(annotation, "__name__", None) == "UUID":
-        return "uuid"
-    return None
-
-
-def _object_source(name: str, annotation: Any) -> str | None:
-    """``"request"`` or ``"response"`` when the parameter asks for one of them."""
-    if annotation is EMPTY:
-        return "request" if name == "request" else None
-    if not isinstance(annotation, type):
-        return None
-    names = {(base.__module__.partition(".")[0], base.__name__) for base in annotation.__mro__}
-    if ("fasterapi", "Request") in names:
-        return "request"
-    return "response" if ("fasterapi", "Response") in names else None
-
-
-def _is_plain(default: Any) -> bool:
-    if default is None or isinstance(default, str | int | float):  # bool is an int
-        return True
-    return _converter(type(default)) is not None
-
-
-def _unsupported(argument: Argument, annotation: Any, where: Where, source: str) -> RouteError:
-    module = getattr(annotation, "__module__", "")
-    kind = getattr(annotation, "__name__", None) or repr(annotation)
-    if module.partition(".")[0] in ("starlette", "fastapi"):
-        mend = f"Import {kind} from fasterapi instead of {module}"
-    else:
-        mend = "Use str, int, float, bool, uuid.UUID (or `| None`), or `request: Request`"
-    problem = f"{annotation!r} is not a type that a {source} parameter can have"
-    return where.error(problem, mend, argument.name)
+    return compile_application(app)

@@ -35,7 +35,8 @@ def _row(plan: RoutePlan) -> tuple[str, str, str, str]:
     if plan.static is not None:
         return methods, plan.original_path, f"files in {plan.static.directory}", "in Rust"
     where = {"async": "on the shard", "inline": "on the shard", "thread": "on a thread"}
-    endpoint = plan.endpoint
+    # The plan's own endpoint may be a function that is made of the route's.
+    endpoint = getattr(plan.route, "endpoint", None) or plan.endpoint
     module = getattr(endpoint, "__module__", "?")
     name = getattr(endpoint, "__qualname__", None) or repr(endpoint)
     return methods, plan.original_path, f"{module}.{name}", where[plan.run]

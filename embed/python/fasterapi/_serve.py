@@ -12,6 +12,7 @@ import selectors
 import signal
 
 from fasterapi import _core
+from fasterapi._snapshot import snapshot_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,16 +74,27 @@ async def serve(app: FasterAPI) -> None:
     """Start ``app`` up, answer requests until the shard has drained, shut it down.
 
     The future given to ``_core.set_drain_future`` is resolved by Rust when the
-    last connection has closed or the drain deadline has passed. Errors of the
-    lifespan pass through.
+    last connection has closed or the drain deadline has passed. What the lifespan
+    adds to ``app`` before it yields is served too. Errors of the lifespan pass
+    through, and a ``RouteError`` for a route that it added.
     """
     drained = asyncio.get_running_loop().create_future()
     # Registered first: a shard may be told to stop while it is starting up.
     _core.set_drain_future(drained)
+    compiled = snapshot_of(app)
     async with app._lifespan_context() as state:
         app._lifespan_state = state
-        _core.ready(state)
+        _core.ready(state, snapshot_of(app) != compiled)
         await drained
+        await _finish_work()
+
+
+async def _finish_work() -> None:
+    """Let what runs after answers end: background tasks, the rest of dependencies."""
+    tasks = [task for task in asyncio.all_tasks() if isinstance(task, _core.RequestTask)]
+    left_s = _core.drain_left_s()
+    if tasks and left_s > 0:
+        await asyncio.wait(tasks, timeout=left_s)
 
 
 def run(app: FasterAPI) -> None:
@@ -111,7 +123,10 @@ async def drive_stream(response: StreamingResponse, send: Send) -> None:
     client is slower than the handler. The iterator is closed in the end, on
     errors and on cancellation too, so that its ``finally`` blocks run.
     """
-    iterator = response.body_iterator
+    iterator: Any = response.body_iterator
+    for_rust = getattr(iterator, "for_rust", None)
+    if for_rust is not None:
+        iterator = for_rust(send)
     try:
         async for chunk in iterator:
             data = _encoded(chunk, response.charset)

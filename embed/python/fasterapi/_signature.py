@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 # The bits of `code.co_flags`; their values are in CPython's Include/cpython/code.h.
 _VARARGS = 0x04
 _VARKEYWORDS = 0x08
-_GENERATOR = 0x20
+GENERATOR = 0x20
 _COROUTINE = 0x80
 _ITERABLE_COROUTINE = 0x100
-_ASYNC_GENERATOR = 0x200
+ASYNC_GENERATOR = 0x200
 
 
 class _Empty:
@@ -31,6 +31,18 @@ class _Empty:
     def __repr__(self) -> str:
         return "EMPTY"
 
+
+# Where the classes are whose values a request provides. Their names may be imported
+# for type checkers only: there is no doubt about what they mean.
+_PROVIDED = {
+    "BackgroundTasks": "fasterapi.background",
+    "HTTPConnection": "fasterapi.requests",
+    "Request": "fasterapi.requests",
+    "Response": "fasterapi.responses",
+    "SSE": "fasterapi._event_stream",
+    "SecurityScopes": "fasterapi.security",
+    "WebSocket": "fasterapi.websockets",
+}
 
 # "Not there": no annotation, or no default.
 EMPTY: Any = _Empty()
@@ -55,13 +67,16 @@ class Where:
     __slots__ = ("file", "function", "line")
 
     def __init__(self, endpoint: Any) -> None:
-        """Find the file, line and name of ``endpoint``, as far as it has them."""
+        """Find the file, line and name of ``endpoint``, as far as it has them.
+
+        ``None`` stands for a place that nobody knows.
+        """
         function = innermost(endpoint)
         code = getattr(function, "__code__", None)
         self.file: str | None = getattr(code, "co_filename", None)
         self.line: int | None = getattr(code, "co_firstlineno", None)
         name = getattr(function, "__qualname__", None) or type(endpoint).__qualname__
-        self.function: str = name.replace("<locals>.", "")
+        self.function: str | None = None if endpoint is None else name.replace("<locals>.", "")
 
     def error(self, problem: str, mend: str, parameter: str | None = None) -> RouteError:
         """The error for this handler, to be raised."""
@@ -110,34 +125,34 @@ def is_coroutine_function(endpoint: Any) -> bool:
     A ``def`` decorated over an ``async def`` with ``functools.wraps`` counts: its
     call returns the inner coroutine.
     """
-    return any(_is_marked(function) for function in (_callee(endpoint), innermost(endpoint)))
+    return any(map(is_marked_coroutine, (_callee(endpoint), innermost(endpoint))))
 
 
-def _is_marked(function: Any) -> bool:
+def is_marked_coroutine(function: Any) -> bool:
+    """Whether ``function`` itself, not what it wraps, gives a coroutine."""
     if isinstance(function, MethodType):
         function = function.__func__
-    code = getattr(function, "__code__", None)
-    if getattr(code, "co_flags", 0) & (_COROUTINE | _ITERABLE_COROUTINE):
+    flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+    if isinstance(flags, int) and flags & (_COROUTINE | _ITERABLE_COROUTINE):
         return True
-    if code is not None and not getattr(function, "__dict__", None):
+    # The marks of inspect.markcoroutinefunction, and of asyncio before Python 3.12.
+    if getattr(function, "_is_coroutine_mark", None) is not None:
+        import inspect
+
+        return inspect.iscoroutinefunction(function)
+    mark = getattr(function, "_is_coroutine", None)
+    if mark is None:
         return False
-    # inspect.markcoroutinefunction and compiled functions: only it knows.
-    import inspect
+    from asyncio import coroutines
 
-    return inspect.iscoroutinefunction(function)
-
-
-def is_generator_function(endpoint: Any) -> bool:
-    """Whether a call gives a generator or an asynchronous generator."""
-    flags = getattr(getattr(innermost(endpoint), "__code__", None), "co_flags", 0)
-    return bool(flags & (_GENERATOR | _ASYNC_GENERATOR))
+    return mark is getattr(coroutines, "_is_coroutine", EMPTY)
 
 
 def arguments_of(endpoint: Callable[..., Any], where: Where) -> list[Argument]:
     """The handler's parameters, in order, annotations resolved.
 
-    Raises ``RouteError`` for ``*args``, ``**kwargs`` and annotations that cannot
-    be resolved.
+    One that cannot be resolved becomes ``Unresolved``: it is no mistake where a
+    default says all. Raises ``RouteError`` for ``*args`` and ``**kwargs``.
     """
     function = _callee(endpoint)
     bound = isinstance(function, MethodType)
@@ -164,10 +179,10 @@ def _by_code(function: FunctionType, bound: bool, where: Where) -> list[Argument
     for index in range(1 if bound else 0, count):
         default = defaults[index - first_default] if index >= first_default else EMPTY
         name = names[index]
-        annotation = _resolved(annotations.get(name, EMPTY), function, where, name)
+        annotation = resolved(annotations.get(name, EMPTY), function)
         arguments.append(Argument(name, annotation, default, False))
     for name in names[count : count + code.co_kwonlyargcount]:
-        annotation = _resolved(annotations.get(name, EMPTY), function, where, name)
+        annotation = resolved(annotations.get(name, EMPTY), function)
         arguments.append(Argument(name, annotation, keyword_defaults.get(name, EMPTY), True))
     return arguments
 
@@ -181,22 +196,16 @@ def _by_inspect(endpoint: Any, where: Where) -> list[Argument]:
         raise where.error(
             "the handler has no readable signature", "Wrap it in a function of your own"
         ) from None
-    except NameError as error:
-        raise _unresolved(where, None, error) from None
-    # What functools.partial has already given is not for the client to choose.
-    given = getattr(endpoint, "keywords", None) or {}
     arguments = []
     for parameter in signature.parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise _variadic(where, parameter.name)
-        if parameter.name in given:
-            continue
         absent = parameter.default is parameter.empty
         annotation = EMPTY if parameter.annotation is parameter.empty else parameter.annotation
         arguments.append(
             Argument(
                 parameter.name,
-                _resolved(annotation, innermost(endpoint), where, parameter.name),
+                resolved(annotation, endpoint),
                 EMPTY if absent else parameter.default,
                 parameter.kind is parameter.KEYWORD_ONLY,
             )
@@ -208,23 +217,94 @@ def _annotations(function: FunctionType, where: Where) -> Mapping[str, Any]:
     try:
         return function.__annotations__
     except NameError as error:  # Python 3.14 evaluates annotations here
-        raise _unresolved(where, None, error) from None
+        from annotationlib import Format, get_annotations  # type: ignore[import-not-found]
+
+        del error
+        found: Mapping[str, Any] = get_annotations(function, format=Format.FORWARDREF)
+        return found
 
 
-def _resolved(annotation: Any, function: Any, where: Where, name: str) -> Any:
-    """Evaluate a postponed annotation, or a forward reference inside one."""
+class Unresolved:
+    """An annotation that cannot be evaluated, and why."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: Exception) -> None:
+        """Keep the error."""
+        self.error = error
+
+    def route_error(self, where: Where, name: str | None) -> RouteError:
+        """The error that says so."""
+        return where.error(
+            f"the annotation cannot be resolved ({type(self.error).__name__}: {self.error})",
+            "Import the type at module level, outside `if TYPE_CHECKING:`",
+            name,
+        )
+
+
+def resolved(annotation: Any, endpoint: Any) -> Any:
+    """``annotation`` with postponed parts evaluated where ``endpoint`` was written.
+
+    ``Unresolved`` when that fails.
+    """
     if not _is_postponed(annotation):
         return annotation
+    namespace = namespace_of(endpoint)
+    try:
+        if isinstance(annotation, str):
+            annotation = eval(annotation, namespace)
+        return _with_references(annotation, namespace) if _is_postponed(annotation) else annotation
+    except Exception as error:  # an annotation may be any expression
+        home = _PROVIDED.get(annotation) if isinstance(annotation, str) else None
+        if home is not None:
+            return getattr(__import__(home, fromlist=(annotation,)), annotation)
+        return Unresolved(error)
+
+
+def _with_references(annotation: Any, namespace: dict[str, Any]) -> Any:
+    """``annotation`` with the forward references inside it evaluated."""
     import typing
 
     def holder() -> None: ...
 
-    holder.__annotations__ = {name: annotation}
-    namespace = getattr(function, "__globals__", {})
-    try:
-        return typing.get_type_hints(holder, namespace, include_extras=True)[name]
-    except Exception as error:  # an annotation may be any expression
-        raise _unresolved(where, name, error) from None
+    holder.__annotations__ = {"value": annotation}
+    return typing.get_type_hints(holder, namespace, include_extras=True)["value"]
+
+
+def _resolved(annotation: Any, function: Any, where: Where, name: str) -> Any:
+    """As ``resolved``; raises ``RouteError`` instead of giving ``Unresolved``."""
+    found = resolved(annotation, function)
+    if isinstance(found, Unresolved):
+        raise found.route_error(where, name)
+    return found
+
+
+def namespace_of(endpoint: Any) -> dict[str, Any]:
+    """The global names that the annotations of ``endpoint`` may use."""
+    function = innermost(endpoint)
+    found = getattr(function, "__globals__", None)
+    if found is None and isinstance(function, type):
+        for name in ("__init__", "__new__"):
+            found = getattr(getattr(function, name, None), "__globals__", None)
+            if found is not None:
+                break
+        else:
+            import sys
+
+            found = getattr(sys.modules.get(function.__module__), "__dict__", None)
+    return found or {}
+
+
+def return_annotation(endpoint: Any) -> Any:
+    """What ``endpoint`` says it returns, resolved; ``EMPTY`` if it does not say.
+
+    ``Unresolved`` if that cannot be evaluated.
+    """
+    function = innermost(endpoint)
+    annotations = getattr(function, "__annotations__", None)
+    if not isinstance(annotations, dict) or isinstance(function, type):
+        return EMPTY
+    return resolved(annotations.get("return", EMPTY), endpoint)
 
 
 def _is_postponed(annotation: Any) -> bool:
@@ -239,13 +319,5 @@ def _variadic(where: Where, name: str) -> RouteError:
     return where.error(
         "handlers cannot take *args or **kwargs, because a request gives neither",
         "Name the parameters, or take the request: `request: Request`",
-        name,
-    )
-
-
-def _unresolved(where: Where, name: str | None, error: Exception) -> RouteError:
-    return where.error(
-        f"the annotation cannot be resolved ({type(error).__name__}: {error})",
-        "Import the type at module level, outside `if TYPE_CHECKING:`",
         name,
     )

@@ -4,8 +4,53 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Mapping
+    from typing import Any, Literal, Self
     from urllib.parse import SplitResult
+
+# Characters that would let a Host field change the meaning of a URL made from it.
+_NOT_IN_HOST = frozenset("/?#@\\ \t\"'<>")
+_USUAL_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+
+def origin_of(scheme: str, host: str, server: tuple[str, int | None] | None) -> str:
+    """Scheme and authority, from the ``Host`` field if it is sound.
+
+    The result is empty when there is neither a sound field nor a server address.
+    """
+    if not host or not host.isprintable() or not _NOT_IN_HOST.isdisjoint(host):
+        if server is None:
+            return ""
+        name, port = server
+        if port is None:
+            return f"{scheme}://{name}"  # a Unix socket
+        host = f"[{name}]" if ":" in name else name
+        if port != _USUAL_PORTS.get(scheme):
+            host = f"{host}:{port}"
+    return f"{scheme}://{host}"
+
+
+def url_of_scope(scope: Mapping[str, Any], path: str | None = None, query: bytes = b"") -> str:
+    """The URL that an ASGI request asked for, or that of ``path`` on its server."""
+    from urllib.parse import quote
+
+    if path is None:
+        path, query = scope["path"], scope.get("query_string", b"")
+        root = scope.get("app_root_path", scope.get("root_path", ""))
+        if root and not path.startswith(root):
+            path = f"{root}{path}"
+    host = b""
+    for name, value in scope.get("headers", ()):
+        if name == b"host":
+            host = value
+            break
+    origin = origin_of(scope.get("scheme", "http"), host.decode("latin-1"), scope.get("server"))
+    url = f"{origin}{quote(path, safe=SAFE_IN_PATH)}"
+    return f"{url}?{query.decode('latin-1')}" if query else url
+
+
+# What a path may hold besides letters, digits and "_.-~" (RFC 3986, section 3.3).
+SAFE_IN_PATH = "/:@!$&'()*+,;=~"
 
 
 class URL:
@@ -13,8 +58,18 @@ class URL:
 
     __slots__ = ("_split", "_url")
 
-    def __init__(self, url: str = "", **components: Any) -> None:
-        """Keep ``url``, with ``components`` (see ``replace``) in place of its own."""
+    def __init__(
+        self, url: str = "", scope: Mapping[str, Any] | None = None, **components: Any
+    ) -> None:
+        """Keep ``url``, or that of an ASGI ``scope``, with ``components`` put into it.
+
+        ``components`` are those of ``replace``. Raises ``ValueError`` when both
+        ``url`` and ``scope`` are given.
+        """
+        if scope is not None:
+            if url or components:
+                raise ValueError("give either a scope, or a url and its components")
+            url = url_of_scope(scope)
         self._url: str = str(URL(url).replace(**components)) if components else str(url)
         self._split: SplitResult | None = None
 
@@ -140,3 +195,39 @@ class URL:
         """The text, without the password, because this is what logs show."""
         url = str(self.replace(password="********")) if self.password else self._url
         return f"{type(self).__name__}({url!r})"
+
+
+class URLPath(str):
+    """A path of this application, as ``url_path_for`` gives it.
+
+    ``protocol`` is ``"http"``, ``"websocket"`` or empty; ``host`` is not empty below
+    a ``Host`` route.
+    """
+
+    __slots__ = ("host", "protocol")
+
+    protocol: Literal["http", "websocket", ""]
+    host: str
+
+    def __new__(
+        cls, path: str, protocol: Literal["http", "websocket", ""] = "", host: str = ""
+    ) -> Self:
+        """Keep the parts."""
+        made = str.__new__(cls, path)
+        made.protocol = protocol
+        made.host = host
+        return made
+
+    def make_absolute_url(self, base_url: str | URL) -> URL:
+        """The URL of this path on the server and below the path of ``base_url``."""
+        base = base_url if isinstance(base_url, URL) else URL(str(base_url))
+        secure = base.is_secure
+        scheme = {
+            "http": "https" if secure else "http",
+            "websocket": "wss" if secure else "ws",
+            "": base.scheme,
+        }[self.protocol]
+        from urllib.parse import quote
+
+        path = quote(base.path.rstrip("/") + str(self), safe=SAFE_IN_PATH + "%")
+        return URL(f"{scheme}://{self.host or base.netloc}{path}")

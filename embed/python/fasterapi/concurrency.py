@@ -1,26 +1,180 @@
-"""Running blocking functions without blocking the shard."""
+"""Running blocking functions without blocking the event loop.
+
+No anyio: on a shard's loop Rust's own threads are used, on any other loop a pool
+of this module.
+"""
 
 from __future__ import annotations
 
+import sys
+from contextlib import asynccontextmanager
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import ParamSpec, TypeVar
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Coroutine,
+        Iterable,
+    )
+    from concurrent.futures import ThreadPoolExecutor
+    from contextlib import AbstractContextManager
+    from typing import Any, ParamSpec, TypeVar
 
     Parameters = ParamSpec("Parameters")
     Result = TypeVar("Result")
 
-__all__ = ["run_in_threadpool"]
+__all__ = [
+    "asynccontextmanager",
+    "contextmanager_in_threadpool",
+    "iterate_in_threadpool",
+    "run_cleanup_in_threadpool",
+    "run_in_threadpool",
+    "run_until_first_complete",
+]
+
+# As many as FastAPI's own pool has.
+THREADS_MAX = 40
+
+_pools: dict[str, ThreadPoolExecutor] = {}
 
 
 async def run_in_threadpool(
-    func: Callable[Parameters, Result], /, *args: Parameters.args, **kwargs: Parameters.kwargs
+    func: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
 ) -> Result:
-    """Run ``func`` in the event loop's thread pool and return its result.
+    """Run ``func`` in a thread and return its result.
 
     Context variables are those of the caller. Its errors pass through.
     Cancelling the caller does not stop the thread.
     """
-    from asyncio import to_thread
+    in_shard = _shard_runner()
+    if in_shard is not None:
+        result: Result = await in_shard(func, *args, **kwargs)
+        return result
+    return await _run_in(_executor(), func, *args, **kwargs)
 
-    return await to_thread(func, *args, **kwargs)
+
+def _shard_runner() -> Callable[..., Awaitable[Any]] | None:
+    """``_core.run_in_thread`` when the running loop is a shard's."""
+    from asyncio import get_running_loop
+
+    # Whoever made a shard's loop has imported its module.
+    serving = sys.modules.get("fasterapi._serve")
+    if serving is None or not isinstance(get_running_loop(), serving.ShardEventLoop):
+        return None
+    from fasterapi import _core
+
+    return getattr(_core, "run_in_thread", None)
+
+
+async def _run_in(
+    pool: ThreadPoolExecutor, func: Callable[..., Result], /, *args: Any, **kwargs: Any
+) -> Result:
+    from asyncio import get_running_loop
+    from contextvars import copy_context
+
+    context = copy_context()
+
+    def work() -> Result:
+        result: Result = _without_stop_iteration(context.run, func, *args, **kwargs)
+        return result
+
+    return await get_running_loop().run_in_executor(pool, work)
+
+
+def _without_stop_iteration(call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """A future refuses ``StopIteration``; its waiter would wait for ever."""
+    try:
+        return call(*args, **kwargs)
+    except StopIteration as error:
+        raise RuntimeError("a function in the thread pool raised StopIteration") from error
+
+
+def _executor(name: str = "fasterapi") -> ThreadPoolExecutor:
+    """The pool called ``name``, made when it is first used."""
+    pool = _pools.get(name)
+    if pool is None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        pool = _pools[name] = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix=name)
+    return pool
+
+
+def _executor_for_exits() -> ThreadPoolExecutor:
+    """Threads for leaving context managers.
+
+    Were the handlers' own threads used, all of them could wait for something that
+    only leaving a context manager sets free (a database connection, mostly).
+    """
+    return _executor("fasterapi-exit")
+
+
+async def run_cleanup_in_threadpool(
+    func: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+) -> Result:
+    """As ``run_in_threadpool``, for ends that other functions in it may be waiting for."""
+    return await _run_in(_executor_for_exits(), func, *args, **kwargs)
+
+
+async def iterate_in_threadpool(iterator: Iterable[Result]) -> AsyncIterator[Result]:
+    """Iterate over ``iterator`` in threads; items come as soon as they are made."""
+    from fasterapi._iterate import ThreadedIterator
+
+    items = ThreadedIterator(iter(iterator))
+    try:
+        async for item in items:
+            yield item
+    finally:
+        await items.aclose()
+
+
+@asynccontextmanager
+async def contextmanager_in_threadpool(
+    cm: AbstractContextManager[Result],
+) -> AsyncGenerator[Result, None]:
+    """Enter and leave ``cm`` in threads; it may suppress errors as usual."""
+    value = await run_in_threadpool(cm.__enter__)
+    try:
+        yield value
+    except BaseException as error:
+        leaving = _run_in(_executor_for_exits(), cm.__exit__, type(error), error, None)
+        if not await _finished(leaving):
+            raise
+    else:
+        await _finished(_run_in(_executor_for_exits(), cm.__exit__, None, None, None))
+
+
+async def _finished(work: Coroutine[Any, Any, Result]) -> Result:
+    """Wait for ``work`` to end even when the waiter is cancelled meanwhile."""
+    from asyncio import CancelledError, ensure_future, shield
+
+    task = ensure_future(work)
+    cancelled: CancelledError | None = None
+    while True:
+        try:
+            result = await shield(task)
+            break
+        except CancelledError as error:
+            if task.done():
+                raise
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    return result
+
+
+async def run_until_first_complete(*args: tuple[Callable[..., Any], dict[str, Any]]) -> None:
+    """Run the coroutine functions side by side until one ends; cancel the others."""
+    from asyncio import FIRST_COMPLETED, ensure_future, gather, wait
+
+    tasks = [ensure_future(function(**keywords)) for function, keywords in args]
+    try:
+        done, _ = await wait(tasks, return_when=FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await gather(*tasks, return_exceptions=True)

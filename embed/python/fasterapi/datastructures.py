@@ -8,20 +8,30 @@ from fasterapi._multidict import ImmutableMultiDict, MultiDict, QueryParams
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any, BinaryIO, Self
+    from typing import Any, BinaryIO, Self, TypeVar
 
     from fasterapi._url import URL as URL
+    from fasterapi._url import URLPath as URLPath
+    from fasterapi.config import CommaSeparatedStrings as CommaSeparatedStrings
+    from fasterapi.config import Secret as Secret
+
+    Value = TypeVar("Value")
 
 __all__ = [
     "URL",
     "Address",
+    "CommaSeparatedStrings",
+    "Default",
+    "DefaultPlaceholder",
     "FormData",
     "Headers",
     "ImmutableMultiDict",
     "MultiDict",
     "MutableHeaders",
     "QueryParams",
+    "Secret",
     "State",
+    "URLPath",
     "UploadFile",
 ]
 
@@ -29,12 +39,50 @@ __all__ = [
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        """Load ``URL`` when it is first used."""
-        if name == "URL":
-            from fasterapi._url import URL
-
-            return URL
+        """Load a rarely used name when it is first used."""
+        home = {"URL": "_url", "URLPath": "_url"}.get(name)
+        if name in ("CommaSeparatedStrings", "Secret"):
+            home = "config"
+        if home is not None:
+            return getattr(__import__(f"fasterapi.{home}", fromlist=(name,)), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class DefaultPlaceholder:
+    """A default that was not chosen by the user, so that an outer one may win."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        """Keep the value that stands when nobody chooses another."""
+        self.value = value
+
+    def __bool__(self) -> bool:
+        """Whether the value is true."""
+        return bool(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        """Equal to another placeholder of an equal value."""
+        return isinstance(other, DefaultPlaceholder) and bool(other.value == self.value)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        """The value."""
+        return f"Default({self.value!r})"
+
+
+def Default(value: Value) -> Value:
+    """Mark ``value`` as a default that was not chosen; type checkers see its own type."""
+    return DefaultPlaceholder(value)  # type: ignore[return-value]
+
+
+def chosen(first: Any, *others: Any) -> Any:
+    """The first of the arguments that somebody chose, or else the first."""
+    for value in (first, *others):
+        if not isinstance(value, DefaultPlaceholder):
+            return value
+    return first
 
 
 class Address(tuple[str, int]):
@@ -161,9 +209,9 @@ class UploadFile:
         function = getattr(self.file, method)
         if self._in_memory:
             return function(*arguments)
-        from asyncio import to_thread
+        from fasterapi.concurrency import run_in_threadpool
 
-        return await to_thread(function, *arguments)
+        return await run_in_threadpool(function, *arguments)
 
     async def read(self, size: int = -1) -> bytes:
         """The next ``size`` bytes, or all that is left."""
@@ -176,10 +224,10 @@ class UploadFile:
             self.size += len(data)
         limit = getattr(self.file, "_max_size", 0)
         if self._in_memory and limit and self.file.tell() + len(data) > limit:
-            from asyncio import to_thread
+            from fasterapi.concurrency import run_in_threadpool
 
             # This write moves the file to disk.
-            await to_thread(self.file.write, data)
+            await run_in_threadpool(self.file.write, data)
             return
         await self._call("write", data)
 
@@ -191,10 +239,36 @@ class UploadFile:
         """Close the file, which also removes it from disk."""
         await self._call("close")
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: type[Any], handler: Any) -> Any:
+        """For Pydantic: an upload is taken as it is, anything else is refused."""
+        from pydantic_core.core_schema import with_info_plain_validator_function
+
+        return with_info_plain_validator_function(cls._validate)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        """For OpenAPI: any bytes."""
+        return {"type": "string", "contentMediaType": "application/octet-stream"}
+
+    @classmethod
+    def _validate(cls, value: Any, _: Any) -> Any:
+        """``value`` if it is an upload, ours or Starlette's; raises ``ValueError``."""
+        if not isinstance(value, UploadFile) and not _is_starlettes_upload(value):
+            raise ValueError(f"Expected UploadFile, received: {type(value)}")
+        return value
+
     def __repr__(self) -> str:
         """Name, size and headers."""
         name = type(self).__name__
         return f"{name}(filename={self.filename!r}, size={self.size!r}, headers={self.headers!r})"
+
+
+def _is_starlettes_upload(value: object) -> bool:
+    return any(
+        (base.__module__, base.__name__) == ("starlette.datastructures", "UploadFile")
+        for base in type(value).__mro__
+    )
 
 
 class FormData(ImmutableMultiDict):

@@ -1,7 +1,8 @@
 """Responses: status, header fields and body, ready to be sent.
 
 Nothing here writes to a socket: Rust reads ``status_code``, ``raw_headers`` and
-``body`` (or ``body_iterator``, or ``path``) and frames the answer.
+``body`` (or ``body_iterator``, or ``path``) and frames the answer. Every response is
+an ASGI application as well, for any other server.
 """
 
 from __future__ import annotations
@@ -11,21 +12,51 @@ from fasterapi._headers import MutableHeaders, RawHeaders, encode_headers
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
+    from collections.abc import (
+        AsyncIterable,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Iterable,
+        Mapping,
+        MutableMapping,
+    )
     from datetime import datetime
     from typing import Any, Literal
 
+    from fasterapi.sse import EventSourceResponse as EventSourceResponse
+
     Chunk = str | bytes | memoryview
+    Message = MutableMapping[str, Any]
+    Scope = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
 
 __all__ = [
+    "EventSourceResponse",
     "FileResponse",
     "HTMLResponse",
     "JSONResponse",
+    "ORJSONResponse",
     "PlainTextResponse",
     "RedirectResponse",
     "Response",
     "StreamingResponse",
+    "UJSONResponse",
 ]
+
+# Statuses other than 1xx whose answers have no content (RFC 9110, section 6.4.1).
+_WITHOUT_BODY = frozenset({204, 205, 304})
+
+
+def may_have_body(status_code: int | str | None) -> bool:
+    """Whether an answer of that status may have content.
+
+    OpenAPI's texts (``"default"``, ``"2XX"``) and ``None`` may.
+    """
+    if status_code is None or (isinstance(status_code, str) and not status_code.isdigit()):
+        return True
+    return int(status_code) >= 200 and int(status_code) not in _WITHOUT_BODY
 
 
 def _json_with_the_standard_library(content: Any) -> bytes:
@@ -145,6 +176,7 @@ class Response:
         secure: bool = False,
         httponly: bool = False,
         samesite: Literal["lax", "strict", "none"] | None = "lax",
+        partitioned: bool = False,
     ) -> None:
         """Make the client forget a cookie; ``path`` and ``domain`` as it was set."""
         self.set_cookie(
@@ -156,7 +188,19 @@ class Response:
             secure=secure,
             httponly=httponly,
             samesite=samesite,
+            partitioned=partitioned,
         )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer over ASGI, then run ``background``."""
+        from fasterapi._answer import denial_send, send_start
+
+        if scope["type"] == "websocket":
+            send = denial_send(send)
+        await send_start(self, send)
+        await send({"type": "http.response.body", "body": self.body})
+        if self.background is not None:
+            await self.background()
 
     def __repr__(self) -> str:
         """The class and the status."""
@@ -187,6 +231,56 @@ class JSONResponse(Response):
     def render(self, content: Any) -> bytes:
         """Serialise ``content``."""
         return json_bytes(content)
+
+
+class UJSONResponse(JSONResponse):
+    """JSON, made by ``ujson``, which must be installed. Deprecated: use a return type."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """As ``JSONResponse``, with a warning."""
+        _warn_of(self)
+        super().__init__(*args, **kwargs)
+
+    def render(self, content: Any) -> bytes:
+        """Serialise ``content``; raises ``AssertionError`` without ``ujson``."""
+        try:
+            import ujson  # type: ignore[import-untyped,unused-ignore]
+        except ImportError:
+            raise AssertionError("ujson must be installed to use UJSONResponse") from None
+        text: str = ujson.dumps(content, ensure_ascii=False)
+        return text.encode()
+
+
+class ORJSONResponse(JSONResponse):
+    """JSON, made by ``orjson``, which must be installed. Deprecated: use a return type."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """As ``JSONResponse``, with a warning."""
+        _warn_of(self)
+        super().__init__(*args, **kwargs)
+
+    def render(self, content: Any) -> bytes:
+        """Serialise ``content``; raises ``AssertionError`` without ``orjson``."""
+        try:
+            import orjson  # type: ignore[import-not-found,unused-ignore]
+        except ImportError:
+            raise AssertionError("orjson must be installed to use ORJSONResponse") from None
+        options = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+        data: bytes = orjson.dumps(content, option=options)
+        return data
+
+
+def _warn_of(response: Response) -> None:
+    import warnings
+
+    from fasterapi.exceptions import FastAPIDeprecationWarning
+
+    warnings.warn(
+        f"{type(response).__name__} is deprecated: a return type or response model is "
+        "serialised to JSON directly, which is faster and needs no response class.",
+        FastAPIDeprecationWarning,
+        stacklevel=3,
+    )
 
 
 class RedirectResponse(Response):
@@ -238,15 +332,25 @@ class StreamingResponse(Response):
         self.background = background
         self.init_headers(headers)
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer over ASGI, then run ``background``; ends when the client leaves."""
+        from fasterapi._answer import send_stream
+
+        await send_stream(self, scope, receive, send)
+        if self.background is not None:
+            await self.background()
+
 
 class FileResponse(Response):
     """A file. Rust opens and sends it and adds its length, date and entity tag.
 
     With ``filename`` the client is asked to save it under that name (RFC 6266);
     ``content_disposition_type`` is ``"attachment"`` or ``"inline"``. Without
-    ``media_type`` the type is guessed from the name, ``text/plain`` at last. A
-    missing file is answered when it is opened, not here.
+    ``media_type`` the type is guessed from the name, any bytes at last. A missing
+    file is answered when it is opened, not here.
     """
+
+    chunk_size = 64 * 1024
 
     def __init__(
         self,
@@ -273,18 +377,40 @@ class FileResponse(Response):
             disposition = _content_disposition(content_disposition_type, filename)
             self.headers.setdefault("content-disposition", disposition)
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer over ASGI, ranges and conditions too, then run ``background``.
+
+        Raises ``RuntimeError`` when there is no such file.
+        """
+        from fasterapi._file_answer import send_file
+
+        await send_file(self, scope, receive, send)
+        if self.background is not None:
+            await self.background()
+
 
 def _guess_type(name: str) -> str:
     from mimetypes import guess_type
 
-    return guess_type(name)[0] or "text/plain"
+    return guess_type(name)[0] or "application/octet-stream"
 
 
 def _content_disposition(kind: str, filename: str) -> str:
     """RFC 6266, section 4; names that are not plain are encoded as in RFC 8187."""
     from urllib.parse import quote
 
-    quoted = quote(filename, safe="")
+    quoted = quote(filename)
     if quoted == filename:
         return f'{kind}; filename="{filename}"'
     return f"{kind}; filename*=utf-8''{quoted}"
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Load ``EventSourceResponse`` when it is first used."""
+        if name == "EventSourceResponse":
+            from fasterapi.sse import EventSourceResponse
+
+            return EventSourceResponse
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,19 +1,25 @@
 //! What a handler returned or raised to the answer that goes out.
 
+use crate::arguments::Invalid;
 use crate::convert::json_out::to_json;
-use crate::handler::{Handler, Invalid};
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use crate::convert::parameter::Context;
+use crate::convert::response_kind::{Kind, kind_of};
+use crate::handler::Handler;
+use pyo3::exceptions::{PyException, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyType};
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 use runtime::protocols::http1;
 use runtime::{Answer, AnswerBody, FileBody, FileSource, OpenFile};
 use serde::Serialize;
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
 const JSON_FIELDS: &[u8] = b"content-type: application/json\r\n";
+/// Room for the usual header fields, in bytes.
+const FIELDS_BYTES: usize = 64;
 
 /// The answer, or a response whose body has still to be produced.
 pub(crate) enum Converted<'py> {
@@ -23,6 +29,8 @@ pub(crate) enum Converted<'py> {
     WithBackground(Answer, Bound<'py, PyAny>),
     /// A streaming response: its head, and the object that yields its body.
     Stream(StreamHead, Bound<'py, PyAny>),
+    /// A response that is to be called as an ASGI application.
+    Asgi(Bound<'py, PyAny>),
 }
 
 /// The head of a streamed answer.
@@ -34,30 +42,6 @@ pub(crate) struct StreamHead {
     pub(crate) close: bool,
 }
 
-/// The response classes, looked up when the first response object appears.
-struct Classes {
-    response: Py<PyType>,
-    streaming: Py<PyType>,
-    file: Py<PyType>,
-}
-
-impl Classes {
-    fn get(py: Python<'_>) -> PyResult<&'static Self> {
-        static CLASSES: PyOnceLock<Classes> = PyOnceLock::new();
-        CLASSES.get_or_try_init(py, || {
-            let module = py.import("fasterapi.responses")?;
-            let class = |name: &str| -> PyResult<Py<PyType>> {
-                Ok(module.getattr(name)?.cast_into::<PyType>()?.unbind())
-            };
-            Ok(Self {
-                response: class("Response")?,
-                streaming: class("StreamingResponse")?,
-                file: class("FileResponse")?,
-            })
-        })
-    }
-}
-
 /// Turns what a handler returned into an answer.
 ///
 /// # Errors
@@ -66,45 +50,80 @@ pub(crate) fn from_result<'py>(
     result: Bound<'py, PyAny>,
     handler: &Handler,
 ) -> PyResult<Converted<'py>> {
-    let py = result.py();
-    if is_plain(&result) || !result.is_instance(Classes::get(py)?.response.bind(py))? {
-        let Some(class) = &handler.response_class else {
-            return json_answer(&result, handler.status).map(Converted::Answer);
-        };
-        let options = PyDict::new(py);
-        options.set_item("status_code", handler.status)?;
-        let rendered = class.bind(py).call((result,), Some(&options))?;
-        return from_response(rendered);
+    if handler.returns_json
+        && let Some(converted) = from_json_bytes(&result, handler.status)
+    {
+        return Ok(converted);
     }
-    from_response(result)
+    match kind_of(&result)? {
+        Kind::Value => {}
+        kind => return from_response(result, kind),
+    }
+    let Some(class) = &handler.response_class else {
+        return json_answer(&result, handler.status).map(Converted::Answer);
+    };
+    let py = result.py();
+    let options = PyDict::new(py);
+    options.set_item(pyo3::intern!(py, "status_code"), handler.status)?;
+    let rendered = class.bind(py).call((result,), Some(&options))?;
+    match kind_of(&rendered)? {
+        Kind::Value => {
+            let name = rendered.get_type().fully_qualified_name()?;
+            let problem = format!("the response class made a {name}, which is no Response");
+            Err(PyTypeError::new_err(problem))
+        }
+        kind => from_response(rendered, kind),
+    }
 }
 
-/// Types that cannot be responses, told by one comparison each.
-fn is_plain(result: &Bound<'_, PyAny>) -> bool {
-    result.is_exact_instance_of::<PyString>()
-        || result.is_exact_instance_of::<PyDict>()
-        || result.is_exact_instance_of::<PyList>()
-        || result.is_none()
+/// The answer of a handler that returns its JSON body, alone or with work for after the answer.
+fn from_json_bytes<'py>(result: &Bound<'py, PyAny>, status: u16) -> Option<Converted<'py>> {
+    if let Ok(body) = result.cast_exact::<PyBytes>() {
+        return Some(Converted::Answer(json_bytes_answer(body, status)));
+    }
+    let pair = result.cast_exact::<PyTuple>().ok()?;
+    let (body, background) = (pair.get_item(0).ok()?, pair.get_item(1).ok()?);
+    let body = body.cast_exact::<PyBytes>().ok()?;
+    if pair.len() != 2 || !background.is_callable() {
+        return None;
+    }
+    let answer = json_bytes_answer(body, status);
+    Some(Converted::WithBackground(answer, background))
+}
+
+fn json_bytes_answer(body: &Bound<'_, PyBytes>, status: u16) -> Answer {
+    json_body_answer(body.as_bytes().to_vec(), status)
+}
+
+/// An answer whose JSON body is written already.
+fn json_body_answer(body: Vec<u8>, status: u16) -> Answer {
+    Answer {
+        status,
+        fields: Cow::Borrowed(JSON_FIELDS),
+        close: false,
+        body: if http1::body_allowed(status) {
+            AnswerBody::Bytes(body)
+        } else {
+            AnswerBody::Empty
+        },
+    }
 }
 
 /// An answer with `content` as its JSON body.
 pub(crate) fn json_answer(content: &Bound<'_, PyAny>, status: u16) -> PyResult<Answer> {
     let body = if http1::body_allowed(status) {
-        AnswerBody::Bytes(to_json(content)?)
+        to_json(content)?
     } else {
-        AnswerBody::Empty
+        Vec::new()
     };
-    Ok(Answer {
-        status,
-        fields: Cow::Borrowed(JSON_FIELDS),
-        close: false,
-        body,
-    })
+    Ok(json_body_answer(body, status))
 }
 
-fn from_response(response: Bound<'_, PyAny>) -> PyResult<Converted<'_>> {
+fn from_response(response: Bound<'_, PyAny>, kind: Kind) -> PyResult<Converted<'_>> {
+    if kind == Kind::Asgi {
+        return Ok(Converted::Asgi(response));
+    }
     let py = response.py();
-    let classes = Classes::get(py)?;
     let status: u16 = response
         .getattr(pyo3::intern!(py, "status_code"))?
         .extract()?;
@@ -112,18 +131,12 @@ fn from_response(response: Bound<'_, PyAny>) -> PyResult<Converted<'_>> {
         let problem = format!("{status} is no final status: choose one from 200 to 599");
         return Err(PyValueError::new_err(problem));
     }
-    let head = head_of(&response, status)?;
-    if response.is_instance(classes.streaming.bind(py))? {
+    let head = head_of(&response, status, kind)?;
+    if kind == Kind::Streaming {
         return Ok(Converted::Stream(head, response));
     }
-    let StreamHead {
-        status,
-        fields,
-        close,
-        ..
-    } = head;
-    let body = if response.is_instance(classes.file.bind(py))? {
-        let path: PathBuf = response.getattr("path")?.extract()?;
+    let body = if kind == Kind::File {
+        let path: PathBuf = response.getattr(pyo3::intern!(py, "path"))?.extract()?;
         let file = OpenFile::open(&path).map_err(|error| {
             let problem = format!("the file {} cannot be sent: {error}", path.display());
             PyRuntimeError::new_err(problem)
@@ -133,98 +146,159 @@ fn from_response(response: Bound<'_, PyAny>) -> PyResult<Converted<'_>> {
         })
     } else {
         let body = response.getattr(pyo3::intern!(py, "body"))?;
-        AnswerBody::Bytes(body.cast_into::<PyBytes>()?.as_bytes().to_vec())
-    };
-    let answer = Answer {
-        status,
-        fields: Cow::Owned(fields),
-        close,
-        body,
+        AnswerBody::Bytes(match body.cast::<PyBytes>() {
+            Ok(bytes) => bytes.as_bytes().to_vec(),
+            // `bytearray` and `memoryview`.
+            Err(_) => body.extract()?,
+        })
     };
     let background = response.getattr(pyo3::intern!(py, "background"))?;
+    let answer = head.answer(body);
     if background.is_none() {
         return Ok(Converted::Answer(answer));
     }
     Ok(Converted::WithBackground(answer, background))
 }
 
-/// Encodes the header fields of a response; framing and connection are the server's.
-fn head_of(response: &Bound<'_, PyAny>, status: u16) -> PyResult<StreamHead> {
-    let py = response.py();
-    let mut head = StreamHead {
-        status,
-        fields: Vec::with_capacity(64),
-        length: None,
-        close: false,
-    };
-    for pair in response
-        .getattr(pyo3::intern!(py, "raw_headers"))?
-        .try_iter()?
-    {
-        let (name, value): (Bound<'_, PyBytes>, Bound<'_, PyBytes>) = pair?.extract()?;
-        let (name, value) = (name.as_bytes(), value.as_bytes());
+impl StreamHead {
+    fn new(status: u16) -> Self {
+        Self {
+            status,
+            fields: Vec::with_capacity(FIELDS_BYTES),
+            length: None,
+            close: false,
+        }
+    }
+
+    /// Encodes pairs of names and values, without those that are named in `left_out`.
+    ///
+    /// # Errors
+    /// `ValueError` for a field that cannot be sent.
+    pub(crate) fn read(status: u16, raw: &Bound<'_, PyAny>, left_out: &[&[u8]]) -> PyResult<Self> {
+        let mut head = Self::new(status);
+        for pair in raw.try_iter()? {
+            let (name, value): (Bound<'_, PyBytes>, Bound<'_, PyBytes>) = pair?.extract()?;
+            let lower;
+            let name = match name.as_bytes() {
+                name if name.iter().any(u8::is_ascii_uppercase) => {
+                    lower = name.to_ascii_lowercase();
+                    lower.as_slice()
+                }
+                name => name,
+            };
+            if !left_out.contains(&name) {
+                head.add(name, value.as_bytes())?;
+            }
+        }
+        Ok(head)
+    }
+
+    /// Adds a header field; framing, date and connection are the server's.
+    fn add(&mut self, name: &[u8], value: &[u8]) -> PyResult<()> {
         match name {
             b"content-length" => {
-                head.length = std::str::from_utf8(value)
+                self.length = std::str::from_utf8(value)
                     .ok()
                     .and_then(|text| text.parse().ok());
             }
-            b"connection" => head.close |= value.eq_ignore_ascii_case(b"close"),
+            b"connection" => self.close |= value.eq_ignore_ascii_case(b"close"),
             b"transfer-encoding" | b"date" | b"keep-alive" => {}
-            _ => http1::encode_field(name, value, &mut head.fields).map_err(|error| {
+            _ => http1::encode_field(name, value, &mut self.fields).map_err(|error| {
                 let name = String::from_utf8_lossy(name);
                 PyValueError::new_err(format!("the header {name:?} cannot be sent: {error}"))
             })?,
         }
+        Ok(())
     }
-    Ok(head)
+
+    pub(crate) fn answer(self, body: AnswerBody) -> Answer {
+        Answer {
+            status: self.status,
+            fields: Cow::Owned(self.fields),
+            close: self.close,
+            body,
+        }
+    }
+}
+
+/// Encodes the header fields of a response.
+fn head_of(response: &Bound<'_, PyAny>, status: u16, kind: Kind) -> PyResult<StreamHead> {
+    let py = response.py();
+    let raw = response.getattr(pyo3::intern!(py, "raw_headers"))?;
+    // Rust sends the file, and knows these of the file that it has opened.
+    let left_out: &[&[u8]] = match kind {
+        Kind::File => &[b"etag", b"last-modified", b"accept-ranges"],
+        _ => &[],
+    };
+    StreamHead::read(status, &raw, left_out)
+}
+
+/// Whether an exception is an `HTTPException`, ours or Starlette's.
+pub(crate) fn is_http_exception(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
+    static OURS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let ours = OURS.get_or_try_init(py, || -> PyResult<Py<PyAny>> {
+        let module = py.import("fasterapi.exceptions")?;
+        Ok(module.getattr("is_http_exception")?.unbind())
+    })?;
+    ours.bind(py).call1((error.value(py),))?.is_truthy()
 }
 
 /// The answer of an `HTTPException`; `None` for every other exception.
 pub(crate) fn from_http_exception(py: Python<'_>, error: &PyErr) -> PyResult<Option<Answer>> {
-    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    let class = CLASS.get_or_try_init(py, || -> PyResult<Py<PyType>> {
-        let class = py
-            .import("fasterapi.exceptions")?
-            .getattr("HTTPException")?;
-        Ok(class.cast_into::<PyType>()?.unbind())
-    })?;
-    let value = error.value(py);
-    if !value.is_instance(class.bind(py))? {
+    if !error.is_instance_of::<PyException>(py) || !is_http_exception(py, error)? {
         return Ok(None);
     }
-    let status: u16 = value.getattr("status_code")?.extract()?;
+    let value = error.value(py);
+    let status: u16 = value.getattr(pyo3::intern!(py, "status_code"))?.extract()?;
     let content = PyDict::new(py);
-    content.set_item("detail", value.getattr("detail")?)?;
+    content.set_item(
+        pyo3::intern!(py, "detail"),
+        value.getattr(pyo3::intern!(py, "detail"))?,
+    )?;
     let mut answer = json_answer(&content.into_any(), status)?;
-    let headers = value.getattr("headers")?;
+    let headers = value.getattr(pyo3::intern!(py, "headers"))?;
     if headers.is_none() {
         return Ok(Some(answer));
     }
-    let mut fields = std::mem::take(&mut answer.fields).into_owned();
+    let mut head = StreamHead::new(status);
+    let mut has_type = !http1::body_allowed(status);
     for pair in headers.call_method0("items")?.try_iter()? {
         let (name, value): (String, String) = pair?.extract()?;
         let name = name.to_ascii_lowercase();
-        http1::encode_field(name.as_bytes(), value.as_bytes(), &mut fields).map_err(|error| {
-            PyValueError::new_err(format!("the header {name:?} cannot be sent: {error}"))
-        })?;
+        has_type |= name == "content-type";
+        head.add(name.as_bytes(), &latin1_bytes(&name, &value)?)?;
     }
-    answer.fields = Cow::Owned(fields);
+    if !has_type {
+        head.fields.extend_from_slice(JSON_FIELDS);
+    }
+    answer.close = head.close;
+    answer.fields = Cow::Owned(head.fields);
     Ok(Some(answer))
+}
+
+/// A header's value as bytes.
+fn latin1_bytes(name: &str, value: &str) -> PyResult<Vec<u8>> {
+    let bytes: Result<Vec<u8>, _> = value.chars().map(u8::try_from).collect();
+    bytes.map_err(|_| {
+        let problem = format!("the header {name:?} cannot be sent: {value:?} is not Latin-1");
+        PyValueError::new_err(problem)
+    })
 }
 
 /// The 422 answer for parameters that could not be read, worded as FastAPI words it.
 pub(crate) fn from_invalid(invalid: &[Invalid]) -> Answer {
     let detail = invalid.iter().map(|wrong| Complaint {
         kind: wrong.problem.kind,
-        loc: (wrong.place, &wrong.name),
+        loc: std::iter::once(wrong.place)
+            .chain(wrong.name.as_deref())
+            .collect(),
         msg: &wrong.problem.message,
         input: wrong.input.as_deref(),
         ctx: wrong
             .problem
-            .error
-            .as_deref()
-            .map(|error| Context { error }),
+            .context
+            .as_ref()
+            .map(|(name, value)| HashMap::from([(*name, value)])),
     });
     let complaints = Complaints {
         detail: detail.collect(),
@@ -250,15 +324,9 @@ struct Complaints<'a> {
 struct Complaint<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
-    loc: (&'static str, &'a str),
+    loc: Vec<&'a str>,
     msg: &'a str,
     input: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    ctx: Option<Context<'a>>,
-}
-
-/// What pydantic adds to some entries.
-#[derive(Serialize)]
-struct Context<'a> {
-    error: &'a str,
+    ctx: Option<HashMap<&'static str, &'a Context>>,
 }

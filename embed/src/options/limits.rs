@@ -69,7 +69,7 @@ pub struct LimitOptions {
 }
 
 impl LimitOptions {
-    /// The bounds as the runtime takes them.
+    /// The bounds as the runtime takes them, but for those of WebSockets.
     pub fn to_limits(&self) -> Limits {
         Limits {
             head_bytes_max: self.head_bytes_max,
@@ -83,6 +83,7 @@ impl LimitOptions {
             pipelined_requests_max: self.pipelined_requests_max,
             connections_max: self.connections_max,
             drain_timeout_s: self.drain_timeout_s,
+            ..Limits::default()
         }
     }
 

@@ -1,20 +1,38 @@
 //! `fasterapi._core`: what the Python package sees of the Rust side.
 
+pub(crate) mod channels;
+pub(crate) mod event_stream;
+pub(crate) mod multipart;
 pub(crate) mod request;
 pub(crate) mod stream_sender;
+pub(crate) mod subscription_queue;
+pub(crate) mod websocket;
+mod websocket_receive;
+mod websocket_send;
 
 use crate::convert::{json_in, json_out};
 use crate::event_loop::EventLoop;
+use crate::local_shard::{self, LocalShard};
 use crate::request_task::RequestTask;
 use crate::task_interface::TaskWait;
+use crate::thread_call::run_in_thread;
+use crate::thread_pool::ThreadPool;
+use crate::wait::Wait;
 use crate::{pip_form, shard_process};
-use pyo3::exceptions::PyTypeError;
+use channels::{PyChannels, current_channels, newest_channels};
+use event_stream::{EventStream, Sent};
+use multipart::MultipartParser;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString};
 use request::PyRequest;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::time::Duration;
 use stream_sender::StreamSender;
+use subscription_queue::SubscriptionQueue;
+use websocket::PyWebSocket;
+use websocket_receive::{MessageIterator, Receive};
+use websocket_send::Send;
 
 /// Longest wait of one turn, in seconds: asyncio itself never waits longer than a day.
 const TURN_S_MAX: f64 = 86_400.0;
@@ -25,18 +43,36 @@ const TURN_S_MAX: f64 = 86_400.0;
 pub fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<PyRequest>()?;
+    module.add_class::<MultipartParser>()?;
     module.add_class::<RequestTask>()?;
     module.add_class::<TaskWait>()?;
     module.add_class::<StreamSender>()?;
+    module.add_class::<PyWebSocket>()?;
+    module.add_class::<MessageIterator>()?;
+    module.add_class::<Receive>()?;
+    module.add_class::<Send>()?;
+    module.add_class::<Wait>()?;
+    module.add_class::<EventStream>()?;
+    module.add_class::<Sent>()?;
+    module.add_function(wrap_pyfunction!(run_in_thread, module)?)?;
+    module.add_class::<PyChannels>()?;
+    module.add_class::<SubscriptionQueue>()?;
+    module.add_function(wrap_pyfunction!(current_channels, module)?)?;
+    module.add_function(wrap_pyfunction!(newest_channels, module)?)?;
     module.add_function(wrap_pyfunction!(install_loop, module)?)?;
     module.add_function(wrap_pyfunction!(run_reactor, module)?)?;
     module.add_function(wrap_pyfunction!(set_drain_future, module)?)?;
+    module.add_function(wrap_pyfunction!(drain_left_s, module)?)?;
     module.add_function(wrap_pyfunction!(ready, module)?)?;
     module.add_function(wrap_pyfunction!(on_control, module)?)?;
     module.add_function(wrap_pyfunction!(log_error, module)?)?;
     module.add_function(wrap_pyfunction!(json_bytes, module)?)?;
     module.add_function(wrap_pyfunction!(json_loads, module)?)?;
+    module.add_function(wrap_pyfunction!(gzip, module)?)?;
     module.add_function(wrap_pyfunction!(main, module)?)?;
+    module.add_class::<LocalShard>()?;
+    module.add_function(wrap_pyfunction!(uninstall_loop, module)?)?;
+    module.add_function(wrap_pyfunction!(report_failure, module)?)?;
     Ok(())
 }
 
@@ -46,7 +82,10 @@ fn install_loop(loop_: &Bound<'_, PyAny>, epoll_fd: RawFd) -> PyResult<()> {
     // SAFETY: the caller's selector owns the descriptor and outlives this call, in which it is
     // duplicated.
     let epoll_fd = unsafe { BorrowedFd::borrow_raw(epoll_fd) };
-    EventLoop::install(loop_, epoll_fd)
+    EventLoop::install(loop_, epoll_fd)?;
+    channels::install(loop_.py(), None)?;
+    ThreadPool::install(shard_process::threads_max());
+    Ok(())
 }
 
 /// Runs the reactor for up to `timeout` seconds (`None`: no limit), without the interpreter lock.
@@ -67,11 +106,16 @@ fn set_drain_future(future: Bound<'_, PyAny>) -> PyResult<()> {
     shard_process::set_drain_future(future)
 }
 
-/// Begins to accept connections: the application has started.
+/// How long the work after answers may still take once the shard drains, in seconds.
 #[pyfunction]
-fn ready(py: Python<'_>, state: &Bound<'_, PyAny>) -> PyResult<()> {
-    let _ = state;
-    shard_process::start_serving(py)
+fn drain_left_s() -> f64 {
+    shard_process::drain_left_s()
+}
+
+/// Begins to accept connections: the application has started, and has `changed` meanwhile or not.
+#[pyfunction]
+fn ready(state: &Bound<'_, PyAny>, changed: bool) -> PyResult<()> {
+    shard_process::start_serving(state, changed)
 }
 
 /// Reads what the supervisor has to say; asyncio calls this when there is something.
@@ -90,6 +134,14 @@ fn log_error(message: &str) {
 #[pyfunction]
 fn json_bytes<'py>(content: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
     Ok(PyBytes::new(content.py(), &json_out::to_json(content)?))
+}
+
+/// Compresses `data` to one gzip member; `level` is 0 to 9.
+#[pyfunction]
+fn gzip<'py>(py: Python<'py>, data: &[u8], level: u32) -> PyResult<Bound<'py, PyBytes>> {
+    let packed = runtime::middleware::gzip(data, level)
+        .ok_or_else(|| PyValueError::new_err("the data cannot be compressed"))?;
+    Ok(PyBytes::new(py, &packed))
 }
 
 /// Reads JSON from `str` or `bytes`; raises `ValueError` for what is none.
@@ -111,4 +163,18 @@ fn main(py: Python<'_>, arguments: &Bound<'_, PyList>) -> PyResult<i32> {
     let arguments: Vec<std::ffi::OsString> = arguments.extract()?;
     let launcher = pip_form::launcher(py)?;
     Ok(py.detach(move || crate::cli::main(arguments, launcher, shard_process::HOOKS)))
+}
+
+/// Ends the reactor of this thread, whose loop is closed already.
+#[pyfunction]
+fn uninstall_loop(py: Python<'_>) {
+    local_shard::uninstall_loop(py);
+}
+
+/// Tells the test client what a request raised although it was answered.
+///
+/// False when no test client waits for this request: the exception is then to be logged.
+#[pyfunction]
+fn report_failure(error: &Bound<'_, PyAny>) -> bool {
+    crate::watch::failed(error)
 }

@@ -1,366 +1,268 @@
-//! `Request`, as handlers see it: a copy of the head, the body, and what Python derives from them.
+//! `_core.Request`: what Rust knows of a request, for `fasterapi.requests.NativeRequest`.
 
-use crate::event_loop::{EventLoop, resolve};
+use crate::kept_request::{Body, KeptRequest};
 use crate::pending::{self, RequestKey};
+use crate::wait::Wait;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
-use runtime::protocols::Span;
-use runtime::protocols::http1::Field;
-use runtime::{FeedTake, Peer, Request, RequestBody};
+use runtime::{BodyFeed, FeedTake};
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// One HTTP request.
-#[pyclass(
-    frozen,
-    subclass,
-    dict,
-    weakref,
-    name = "Request",
-    module = "fasterapi._core"
-)]
+/// One HTTP request, as the server received it.
+#[pyclass(frozen, weakref, name = "Request", module = "fasterapi._core")]
 pub(crate) struct PyRequest {
-    bytes: Box<[u8]>,
-    fields: Box<[Field]>,
-    method: Span,
-    raw_path: Span,
-    query: Span,
-    minor_version: u8,
-    path: String,
-    peer: Peer,
-    key: RequestKey,
-    /// All of the body; `None` while it arrives.
-    body: Option<Vec<u8>>,
-    app: Py<PyAny>,
-    root_path: String,
-    path_params: Py<PyDict>,
-    derived: [PyOnceLock<Py<PyAny>>; Derived::COUNT],
-}
-
-/// What Python makes of the request, each on first use, by the function of that name.
-#[derive(Clone, Copy)]
-enum Derived {
-    Headers,
-    QueryParams,
-    Cookies,
-    Url,
-    BaseUrl,
-    Client,
-    State,
-}
-
-impl Derived {
-    const COUNT: usize = 7;
-
-    fn function(self) -> &'static str {
-        match self {
-            Self::Headers => "headers_of",
-            Self::QueryParams => "query_params_of",
-            Self::Cookies => "cookies_of",
-            Self::Url => "url_of",
-            Self::BaseUrl => "base_url_of",
-            Self::Client => "client_of",
-            Self::State => "state_of",
-        }
-    }
+    kept: KeptRequest,
+    path_params: PyOnceLock<Py<PyDict>>,
+    /// A body that had arrived has been taken as a piece.
+    taken: AtomicBool,
 }
 
 impl PyRequest {
-    /// Copies what the handler may ask for: it may keep the request longer than the buffer lives.
-    pub(crate) fn new(
-        py: Python<'_>,
-        request: &Request<'_>,
-        path_values: Vec<(String, Bound<'_, PyAny>)>,
-        key: RequestKey,
-        app: &Py<PyAny>,
-        root_path: &str,
-    ) -> PyResult<Self> {
-        let head = request.head;
-        let path_params = PyDict::new(py);
-        for (name, value) in path_values {
-            path_params.set_item(name, value)?;
+    pub(crate) fn new(kept: KeptRequest) -> Self {
+        Self {
+            kept,
+            path_params: PyOnceLock::new(),
+            taken: AtomicBool::new(false),
         }
-        let end = head_end(request);
-        Ok(Self {
-            bytes: request.bytes.get(..end).unwrap_or(request.bytes).into(),
-            fields: head.fields.as_slice().into(),
-            method: head.method,
-            raw_path: head.path,
-            query: head.query,
-            minor_version: head.minor_version,
-            path: request.path.to_owned(),
-            peer: request.peer.clone(),
-            key,
-            body: match &request.body {
-                RequestBody::Full(bytes) => Some(bytes.to_vec()),
-                RequestBody::Stream(_) => None,
-            },
-            app: app.clone_ref(py),
-            root_path: root_path.to_owned(),
-            path_params: path_params.unbind(),
-            derived: std::array::from_fn(|_| PyOnceLock::new()),
-        })
     }
 
-    /// Calls a function of `fasterapi.requests` with the request.
-    fn ask<'py>(slf: &Bound<'py, Self>, function: &str) -> PyResult<Bound<'py, PyAny>> {
-        functions(slf.py())?
-            .bind(slf.py())
-            .getattr(function)?
-            .call1((slf,))
+    /// The name of the request among those that are not answered.
+    pub(crate) fn key(&self) -> RequestKey {
+        self.kept.key
     }
 
-    fn derive(slf: &Bound<'_, Self>, what: Derived) -> PyResult<Py<PyAny>> {
-        let py = slf.py();
-        let cell = &slf.get().derived[what as usize];
-        let made =
-            cell.get_or_try_init(py, || Self::ask(slf, what.function()).map(Bound::unbind))?;
-        Ok(made.clone_ref(py))
-    }
-
-    fn text(&self, span: Span) -> String {
-        String::from_utf8_lossy(span.of(&self.bytes)).into_owned()
+    /// The value of the first field called `name`, in any case.
+    pub(crate) fn field(&self, name: &[u8]) -> Option<&[u8]> {
+        self.kept.field(name)
     }
 }
 
-/// Where the last field of the head ends.
-fn head_end(request: &Request<'_>) -> usize {
-    let head = request.head;
-    let last = head.fields.last().map_or(head.target, |field| field.value);
-    let fallback = head.fields.last().map_or(head.target, |field| field.name);
-    let end = |span: Span| span.start as usize + span.len as usize;
-    end(last).max(end(fallback)).max(end(head.target))
-}
-
-fn functions(py: Python<'_>) -> PyResult<&'static Py<PyAny>> {
-    static MODULE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    MODULE.get_or_try_init(py, || {
-        Ok(py.import("fasterapi.requests")?.into_any().unbind())
-    })
+/// The methods that most requests have, without a conversion for each.
+fn method_object<'py>(py: Python<'py>, method: &str) -> Bound<'py, PyString> {
+    let known = match method {
+        "GET" => pyo3::intern!(py, "GET"),
+        "POST" => pyo3::intern!(py, "POST"),
+        "PUT" => pyo3::intern!(py, "PUT"),
+        "PATCH" => pyo3::intern!(py, "PATCH"),
+        "DELETE" => pyo3::intern!(py, "DELETE"),
+        "HEAD" => pyo3::intern!(py, "HEAD"),
+        "OPTIONS" => pyo3::intern!(py, "OPTIONS"),
+        other => return PyString::new(py, other),
+    };
+    known.clone()
 }
 
 #[pymethods]
 impl PyRequest {
-    /// The method, upper case.
+    /// The method.
     #[getter]
-    fn method(&self) -> String {
-        self.text(self.method)
+    fn method<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        method_object(py, self.kept.method())
     }
 
     /// The percent-decoded path.
     #[getter]
     fn path(&self) -> &str {
-        &self.path
+        self.kept.path()
     }
 
     /// The path as it was sent.
     #[getter]
     fn raw_path<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        let raw = self.raw_path.of(&self.bytes);
-        PyBytes::new(py, if raw.is_empty() { b"/" } else { raw })
+        PyBytes::new(py, self.kept.raw_path())
     }
 
     /// What followed the question mark.
     #[getter]
     fn query_string<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.query.of(&self.bytes))
+        PyBytes::new(py, self.kept.query())
     }
 
     /// The header fields in their order, names in lower case.
     #[getter]
     fn raw_headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
-        for field in &self.fields {
-            let name = field.name.of(&self.bytes).to_ascii_lowercase();
-            let value = field.value.of(&self.bytes);
-            list.append(PyTuple::new(
-                py,
-                [PyBytes::new(py, &name), PyBytes::new(py, value)],
-            )?)?;
+        for (name, value) in self.kept.fields() {
+            let name = PyBytes::new_with(py, name.len(), |lower| {
+                lower.copy_from_slice(name);
+                lower.make_ascii_lowercase();
+                Ok(())
+            })?;
+            list.append(PyTuple::new(py, [name, PyBytes::new(py, value)])?)?;
         }
         Ok(list)
     }
 
+    /// The value of the first field called `name`, in any case; `None` without one.
+    fn header<'py>(&self, py: Python<'py>, name: &[u8]) -> Option<Bound<'py, PyBytes>> {
+        let value = self.kept.field(name)?;
+        Some(PyBytes::new(py, value))
+    }
+
     /// `"1.0"` or `"1.1"`.
     #[getter]
-    fn http_version(&self) -> &'static str {
-        if self.minor_version == 0 {
-            "1.0"
+    fn http_version<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        let version = if self.kept.minor_version == 0 {
+            pyo3::intern!(py, "1.0")
         } else {
-            "1.1"
-        }
+            pyo3::intern!(py, "1.1")
+        };
+        version.clone()
     }
 
-    /// `"http"`: TLS ends before this server.
+    /// `"http"`, unless a trusted proxy says otherwise: TLS ends before this server.
     #[getter]
-    fn scheme(&self) -> &'static str {
-        "http"
+    fn scheme(&self) -> &str {
+        self.kept.scheme()
     }
 
-    /// The address the client connected to; not kept.
+    /// Host and port that the client connected to; `None` on a Unix socket.
     #[getter]
-    fn server_address(&self) -> Option<(String, u16)> {
-        None
+    fn server_address(&self) -> Option<(Cow<'_, str>, Option<u16>)> {
+        self.kept.server()
     }
 
-    /// The client's address; `None` on a Unix socket.
+    /// The client's host and port, as a trusted proxy tells them (the port is 0 then) or the
+    /// socket; `None` on a Unix socket.
     #[getter]
-    fn client_address(&self) -> Option<(String, u16)> {
-        match &self.peer {
-            Peer::Tcp(address) => Some((address.ip().to_string(), address.port())),
-            Peer::Unix => None,
-        }
+    fn client_address(&self) -> Option<(Cow<'_, str>, u16)> {
+        self.kept.client()
     }
 
-    /// The prefix that a proxy has removed from the path.
+    /// The prefix that a proxy has removed from the path, and that of a mount.
     #[getter]
-    fn root_path(&self) -> &str {
-        &self.root_path
+    fn root_path<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        self.kept.handler.root_path.bind(py).clone()
     }
 
-    /// The application.
+    /// The prefix that a proxy has removed from the path, without that of a mount.
+    #[getter]
+    fn main_root_path(&self) -> &str {
+        &self.kept.handler.site.root_path
+    }
+
+    /// The application that is served, also where a mounted one answers.
+    #[getter]
+    fn main_app(&self, py: Python<'_>) -> Py<PyAny> {
+        self.kept.handler.site.app.clone_ref(py)
+    }
+
+    /// The application, or the mounted one that answers.
     #[getter]
     fn app(&self, py: Python<'_>) -> Py<PyAny> {
-        self.app.clone_ref(py)
+        self.kept.handler.app.clone_ref(py)
     }
 
-    /// The path's parameters.
+    /// The route that the plan was made from.
     #[getter]
-    fn path_params(&self, py: Python<'_>) -> Py<PyDict> {
-        self.path_params.clone_ref(py)
+    fn route(&self, py: Python<'_>) -> Py<PyAny> {
+        self.kept.handler.route.clone_ref(py)
     }
 
-    /// The header fields by name.
+    /// The user's function that answers.
     #[getter]
-    fn headers(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Self::derive(slf, Derived::Headers)
+    fn endpoint(&self, py: Python<'_>) -> Py<PyAny> {
+        self.kept.handler.user_endpoint.clone_ref(py)
     }
 
-    /// The decoded query.
+    /// What the application's lifespan yielded; an empty mapping where it yielded nothing.
     #[getter]
-    fn query_params(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Self::derive(slf, Derived::QueryParams)
+    fn lifespan_state<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.kept.handler.site.lifespan_state(py)
     }
 
-    /// The cookies.
+    /// The path's parameters, converted as the route's path says.
     #[getter]
-    fn cookies(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Self::derive(slf, Derived::Cookies)
-    }
-
-    /// The URL that was asked for.
-    #[getter]
-    fn url(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Self::derive(slf, Derived::Url)
-    }
-
-    /// The URL of the application.
-    #[getter]
-    fn base_url(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Self::derive(slf, Derived::BaseUrl)
-    }
-
-    /// The client's address.
-    #[getter]
-    fn client(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Self::derive(slf, Derived::Client)
-    }
-
-    /// A bag for this request.
-    #[getter]
-    fn state(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Self::derive(slf, Derived::State)
-    }
-
-    /// The whole body, to be awaited.
-    fn body<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        Self::ask(slf, "read_body")
-    }
-
-    /// The body parsed as JSON, to be awaited.
-    fn json<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        Self::ask(slf, "read_json")
-    }
-
-    /// The form, to be awaited or entered.
-    #[pyo3(signature = (**bounds))]
-    fn form<'py>(
-        slf: &Bound<'py, Self>,
-        bounds: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        functions(slf.py())?
-            .bind(slf.py())
-            .getattr("read_form")?
-            .call((slf,), bounds)
-    }
-
-    /// The body as it arrives.
-    fn stream<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        Self::ask(slf, "stream_of")
-    }
-
-    /// Whether the client has gone, to be awaited.
-    fn is_disconnected<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        Self::ask(slf, "is_disconnected")
-    }
-
-    /// The absolute URL of a route.
-    #[pyo3(signature = (name, /, **path_params))]
-    fn url_for<'py>(
-        slf: &Bound<'py, Self>,
-        name: &Bound<'py, PyString>,
-        path_params: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        functions(slf.py())?
-            .bind(slf.py())
-            .getattr("url_for_of")?
-            .call((slf, name), path_params)
+    fn path_params(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
+        let params = self
+            .path_params
+            .get_or_try_init(py, || self.kept.path_params(py).map(Bound::unbind))?;
+        Ok(params.clone_ref(py))
     }
 
     /// The whole body if it has arrived.
     fn _body_now<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        self.body.as_ref().map(|body| PyBytes::new(py, body))
+        match &self.kept.body {
+            Body::Empty => Some(PyBytes::new(py, b"")),
+            Body::Whole(bytes) => Some(bytes.bind(py).clone()),
+            Body::Arriving => None,
+        }
     }
 
     /// The next piece of an arriving body, `None` when there is none yet; empty at its end.
     fn _take_chunk<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let Some(feed) = pending::feed(self.key) else {
+        let whole = match &self.kept.body {
+            Body::Empty => Some(PyBytes::new(py, b"")),
+            Body::Whole(_) if self.taken.swap(true, Ordering::Relaxed) => {
+                Some(PyBytes::new(py, b""))
+            }
+            Body::Whole(bytes) => Some(bytes.bind(py).clone()),
+            Body::Arriving => None,
+        };
+        if whole.is_some() {
+            return Ok(whole);
+        }
+        let Some(feed) = pending::feed(self.kept.key) else {
             return Err(PyRuntimeError::new_err(
                 "the request has been answered already",
             ));
         };
         match feed.take() {
-            FeedTake::Chunk(chunk) => Ok(Some(PyBytes::new(py, &chunk))),
+            FeedTake::Chunk(chunk) => waiting_pieces(py, chunk, &feed).map(Some),
             FeedTake::End => Ok(Some(PyBytes::new(py, b""))),
             FeedTake::Empty => Ok(None),
             FeedTake::Failed => {
-                let class = functions(py)?.bind(py).getattr("ClientDisconnect")?;
+                let class = py
+                    .import("fasterapi.requests")?
+                    .getattr("ClientDisconnect")?;
                 Err(PyErr::from_value(class.call0()?))
             }
         }
     }
 
-    /// The next piece of an arriving body, to be awaited; empty at its end.
-    fn _next_chunk<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        Self::ask(slf, "next_chunk_of")
-    }
-
-    /// A future that is done when [`Self::_take_chunk`] has something to say.
-    fn _chunk_arrival<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let future = EventLoop::current()?.create_future(py)?;
-        if let Some(feed) = pending::feed(self.key) {
-            let waiting = future.clone().unbind();
-            feed.notify(Box::new(move || Python::attach(|py| resolve(py, &waiting))));
+    /// Done when [`Self::_take_chunk`] has something to say.
+    fn _chunk_arrival<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Wait>> {
+        let wait = Wait::new(py)?;
+        if let Some(feed) = pending::feed(self.kept.key) {
+            let waiting = wait.clone().unbind();
+            feed.notify(Box::new(move || {
+                Python::attach(|py| Wait::finish(waiting.bind(py), Ok(py.None())));
+            }));
         }
-        Ok(future)
+        Ok(wait)
     }
 
     /// Whether the client has gone: then the handler has been cancelled, or the answer sent.
     fn _is_disconnected(&self) -> bool {
-        pending::is_abandoned(self.key)
+        pending::is_abandoned(self.kept.key)
     }
 
     fn __repr__(&self) -> String {
-        format!("<Request {} {}>", self.method(), self.path)
+        format!("<Request {} {}>", self.kept.method(), self.kept.path())
     }
+}
+
+/// `first` and the pieces that wait behind it as one: each has its price in Python.
+fn waiting_pieces<'py>(
+    py: Python<'py>,
+    first: Vec<u8>,
+    feed: &BodyFeed,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let mut pieces = vec![first];
+    // The feed itself bounds how much that is; its end is still there next time.
+    while let FeedTake::Chunk(piece) = feed.take() {
+        pieces.push(piece);
+    }
+    let size = pieces.iter().map(Vec::len).sum();
+    PyBytes::new_with(py, size, |mut target| {
+        for piece in &pieces {
+            let (front, rest) = target.split_at_mut(piece.len());
+            front.copy_from_slice(piece);
+            target = rest;
+        }
+        Ok(())
+    })
 }

@@ -1,12 +1,15 @@
 //! Keeps the shards running: starts, replaces, reloads and stops them; never starts Python.
 
+mod links;
 mod pid_file;
 mod shard;
 mod signals;
 mod stop;
 mod turnover;
+mod watch;
 
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -27,6 +30,7 @@ use pid_file::PidFile;
 use shard::{End, Phase, Shard};
 use signals::{Heard, Signals};
 use stop::Stop;
+use watch::Watcher;
 
 /// A shard that dies sooner after it became ready than this died young.
 const YOUNG: Duration = Duration::from_secs(5);
@@ -52,6 +56,10 @@ pub fn run(
         logging::info(format_args!("shards are not pinned to CPUs: {reason}"));
     }
     let template = template(options, &placement)?;
+    let watcher = options
+        .reloads()
+        .then(|| watcher(options, &template.app_dir))
+        .transpose()?;
     let listeners = Listeners::open(&options.listen, placement.shards)?;
     // Not before: resolving a name may take long, and Ctrl-C should end that.
     let signals = Signals::take()?;
@@ -78,16 +86,38 @@ pub fn run(
         slots,
         active: 0,
         last_generation: 0,
+        last_process: 0,
         incoming: None,
         reload_wanted: false,
+        watcher,
         stop: None,
     };
     supervisor.serve(&signals)
 }
 
+/// Watches the application's files, and the environment file with them.
+fn watcher(options: &RunOptions, app_dir: &Path) -> Result<Watcher, Error> {
+    let file = options.application.env_file.as_deref();
+    let mut usual = vec![app_dir.to_owned()];
+    let place = app_dir.join(options.target.split(':').next().unwrap_or_default());
+    // The application may be a file that lies elsewhere.
+    let elsewhere = place
+        .parent()
+        .and_then(|folder| folder.canonicalize().ok())
+        .filter(|folder| place.is_file() && !folder.starts_with(app_dir));
+    usual.extend(elsewhere);
+    let watcher = Watcher::new(&options.reload, usual, file)?;
+    logging::info(format_args!(
+        "reloads when a file changes in {}",
+        watcher.names()
+    ));
+    Ok(watcher)
+}
+
 /// What every shard is told, but for what is its own.
 fn template(options: &RunOptions, placement: &Placement) -> Result<ShardConfig, Error> {
     let mut limits = options.limits.to_limits();
+    options.websocket.apply(&mut limits);
     let wanted = limits.connections_max;
     limits.connections_max = preflight::affordable_connections(wanted);
     if limits.connections_max < wanted {
@@ -100,6 +130,8 @@ fn template(options: &RunOptions, placement: &Placement) -> Result<ShardConfig, 
         index: 0,
         shards: placement.shards,
         generation: 0,
+        process: 0,
+        node: links::node()?,
         cpu: None,
         listeners: Vec::new(),
         target: options.target.clone(),
@@ -109,8 +141,12 @@ fn template(options: &RunOptions, placement: &Placement) -> Result<ShardConfig, 
         access_log: options.access_log(),
         log_level: options.log.log_level,
         log_format: options.log.log_format,
+        log_color: options.log.has_color(),
         debug: options.application.debug,
+        as_fastapi: options.application.as_fastapi,
         root_path: options.root_path().to_owned(),
+        proxies: options.proxy.trusted(),
+        websocket_origins: options.websocket.websocket_origins.clone(),
         supervisor_pid: std::process::id(),
     })
 }
@@ -150,8 +186,11 @@ struct Supervisor<'a> {
     /// The generation that serves; 0 before the first does.
     active: u64,
     last_generation: u64,
+    last_process: u32,
     incoming: Option<Incoming>,
     reload_wanted: bool,
+    /// Tells of changed files, where that is wanted.
+    watcher: Option<Watcher>,
     stop: Option<Stop>,
 }
 
@@ -210,7 +249,12 @@ impl Supervisor<'_> {
     fn next_time(&self) -> Option<Instant> {
         let shards = self.shards.iter().filter_map(Shard::next_time);
         let slots = self.slots.iter().filter_map(|slot| slot.respawn_at);
-        shards.chain(slots).chain(self.watchdog_at).min()
+        let look_at = self.watcher.as_ref().map(Watcher::next_time);
+        shards
+            .chain(slots)
+            .chain(self.watchdog_at)
+            .chain(look_at)
+            .min()
     }
 
     fn listen(&mut self) {
@@ -242,6 +286,7 @@ impl Supervisor<'_> {
             // Its last words may still be in the socket.
             self.listen_to(at);
             let shard = self.shards.swap_remove(at);
+            self.tell_of_end(shard.process);
             self.mourn(shard, end);
         }
     }
@@ -294,6 +339,7 @@ impl Supervisor<'_> {
         for shard in &mut self.shards {
             shard.check_time(now, self.ready_timeout);
         }
+        self.tell_links(now);
         for index in 0..self.slots.len() {
             if self.slots[index].respawn_at.is_some_and(|at| at <= now) {
                 self.respawn(index, now);
@@ -304,6 +350,9 @@ impl Supervisor<'_> {
         {
             self.notifier.watchdog();
             self.watchdog_at = Some(now + interval);
+        }
+        if let Some(path) = self.watcher.as_mut().and_then(|watcher| watcher.check(now)) {
+            self.reload_for(&path);
         }
         self.reload_if_due();
     }
@@ -321,9 +370,11 @@ impl Supervisor<'_> {
     }
 
     fn start_shard(&mut self, index: usize, generation: u64) -> Result<(), Error> {
+        self.last_process += 1;
         let config = ShardConfig {
             index,
             generation,
+            process: self.last_process,
             cpu: self.placement.cpu(index),
             listeners: self.listeners.configs(index),
             ..self.template.clone()
@@ -333,6 +384,7 @@ impl Supervisor<'_> {
         let started = Shard::start(self.launcher, &self.environment, config, self.ready_timeout);
         self.listeners.set_inherited(index, false)?;
         self.shards.push(started?);
+        self.introduce_newest();
         Ok(())
     }
 }

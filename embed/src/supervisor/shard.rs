@@ -15,6 +15,8 @@ use crate::error::Error;
 use crate::logging;
 use crate::systemd;
 
+use super::links::Links;
+
 /// How long a shard that was told to stop at once may take before it is killed.
 pub(super) const STOP_GRACE: Duration = Duration::from_secs(1);
 
@@ -39,14 +41,20 @@ pub(super) enum Phase {
 pub(super) struct Shard {
     pub(super) index: usize,
     pub(super) generation: u64,
+    /// Which process of the server it is.
+    pub(super) process: u32,
     pub(super) pid: Pid,
     pub(super) phase: Phase,
     /// Gone once the shard has closed its end.
     pub(super) control: Option<SupervisorEnd>,
+    /// What it and the others are told of each other.
+    pub(super) links: Links,
     /// When it is killed if it has not ended.
     pub(super) kill_at: Option<Instant>,
     /// What it said, or what is to be said of it, before it could serve.
     pub(super) failure: Option<Error>,
+    /// The path of the application's documentation page, once it is known.
+    pub(super) docs: Option<String>,
     /// Whether it said that everything was answered.
     pub(super) drained: bool,
     killed: bool,
@@ -61,7 +69,8 @@ impl Shard {
         ready_timeout: Duration,
     ) -> Result<Self, Error> {
         let (control, theirs) = control::pair()?;
-        let (index, generation) = (config.index, config.generation);
+        let links = Links::new()?;
+        let (index, generation, process) = (config.index, config.generation, config.process);
         let mut command = Command::new(&launcher.program);
         command
             .args(&launcher.arguments)
@@ -80,13 +89,16 @@ impl Shard {
         let shard = Self {
             index,
             generation,
+            process,
             pid,
             phase: Phase::Starting {
                 ready_by: Instant::now() + ready_timeout,
             },
             control: Some(control),
+            links,
             kill_at: None,
             failure: None,
+            docs: None,
             drained: false,
             killed: false,
         };
@@ -167,7 +179,12 @@ impl Shard {
             Phase::Starting { ready_by } if self.failure.is_none() => Some(ready_by),
             _ => None,
         };
-        self.kill_at.into_iter().chain(ready_by).min()
+        let tell_at = self.links.next_time();
+        self.kill_at
+            .into_iter()
+            .chain(ready_by)
+            .chain(tell_at)
+            .min()
     }
 
     /// Takes what the shard has said; returns how long it took to start if it has become ready.
@@ -189,7 +206,8 @@ impl Shard {
 
     fn hear(&mut self, message: FromShard) -> Option<u64> {
         match message {
-            FromShard::Ready { started_ms } => {
+            FromShard::Ready { started_ms, docs } => {
+                self.docs = docs;
                 if let Phase::Starting { .. } = self.phase {
                     let since = Instant::now();
                     self.phase = Phase::Ready { since };

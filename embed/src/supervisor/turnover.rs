@@ -1,6 +1,7 @@
 //! One generation of shards takes over from the one before, on the same sockets.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::time::Instant;
 
 use crate::control::DrainReason;
@@ -21,6 +22,26 @@ impl Supervisor<'_> {
             logging::info("the reload waits for the one before");
         }
         self.reload_wanted = true;
+    }
+
+    /// Loads the application anew because one of its files has changed. A generation that
+    /// still starts has read the old one, and may never become ready.
+    pub(super) fn reload_for(&mut self, changed: &Path) {
+        if self.stop.is_some() {
+            return;
+        }
+        logging::info(format_args!("{} has changed", changed.display()));
+        if let Some(incoming) = self.incoming.take() {
+            self.stop_generation(incoming.generation);
+        }
+        self.reload_wanted = true;
+    }
+
+    fn stop_generation(&mut self, generation: u64) {
+        let shards = self.shards.iter_mut();
+        shards
+            .filter(|shard| shard.generation == generation)
+            .for_each(Shard::stop);
     }
 
     /// Starts the reload that is wanted, once there is room for one.
@@ -83,6 +104,7 @@ impl Supervisor<'_> {
             return;
         }
         self.incoming = None;
+        let is_first = self.active == 0;
         self.active = incoming.generation;
         self.slots.fill(Slot::default());
         for shard in &mut self.shards {
@@ -92,12 +114,11 @@ impl Supervisor<'_> {
         }
         let banner = self.banner();
         let took_ms = incoming.since.elapsed().as_millis();
-        let what = if incoming.generation == 1 {
-            "ready"
-        } else {
-            "reloaded"
-        };
+        let what = if is_first { "ready" } else { "reloaded" };
         logging::info(format_args!("{banner} ({what} after {took_ms} ms)"));
+        if is_first && self.options.is_dev {
+            self.tell_of_docs();
+        }
         self.notifier.ready(&banner);
     }
 
@@ -106,12 +127,8 @@ impl Supervisor<'_> {
         let Some(incoming) = self.incoming.take() else {
             return;
         };
-        for shard in &mut self.shards {
-            if shard.generation == incoming.generation {
-                shard.stop();
-            }
-        }
-        if self.active == 0 {
+        self.stop_generation(incoming.generation);
+        if self.active == 0 && self.watcher.is_none() {
             self.stop_because(reason);
         } else {
             self.give_up_reload(&reason);
@@ -119,12 +136,25 @@ impl Supervisor<'_> {
     }
 
     fn give_up_reload(&self, reason: &Error) {
+        if self.active == 0 {
+            logging::error(format_args!("{reason}\nwaits for a change of a file"));
+            return;
+        }
         let active = self.active;
         logging::error(format_args!(
             "the reload failed, generation {active} stays: {reason}"
         ));
         // systemd waits for READY=1 after RELOADING=1, whatever became of it.
         self.notifier.ready("the last reload failed; see the log");
+    }
+
+    /// Says where a browser finds the documentation.
+    fn tell_of_docs(&self) {
+        let docs = self.shards.iter().find_map(|shard| shard.docs.as_deref());
+        let name = self.listeners.names();
+        if let Some(docs) = docs.filter(|_| name.starts_with("http")) {
+            logging::info(format_args!("documentation: {name}{docs}"));
+        }
     }
 
     fn draining_generations(&self) -> usize {

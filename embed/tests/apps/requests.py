@@ -52,8 +52,8 @@ async def state(request: Request):  # noqa: ANN201
 
 @app.get("/unannotated")
 async def unannotated(request):  # noqa: ANN001, ANN201
-    """A parameter of that name needs no type."""
-    return request.method
+    """As in FastAPI, only a type makes it the request; this is a query parameter."""
+    return request
 
 
 @app.post("/json")

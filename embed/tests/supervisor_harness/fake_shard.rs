@@ -1,7 +1,8 @@
 //! A shard without Python: answers every request with one line about itself, and misbehaves on
 //! demand of environment variables.
 
-use std::os::fd::RawFd;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -38,6 +39,7 @@ pub(crate) fn run(control: ShardEnd) -> i32 {
     thread::sleep(Duration::from_millis(slow_ms));
     let ready = FromShard::Ready {
         started_ms: slow_ms,
+        docs: Some("/docs".to_owned()),
     };
     // The supervisor may have gone meanwhile; then there is nothing to do.
     if control.send(&ready).is_err() {
@@ -45,6 +47,7 @@ pub(crate) fn run(control: ShardEnd) -> i32 {
     }
     let since = Instant::now();
     let deaf = std::env::var_os(DEAF).is_some();
+    let mut links = Links::default();
     loop {
         if path(DIE_FILE).exists() && since.elapsed() > Duration::from_millis(20) {
             return 3;
@@ -52,11 +55,12 @@ pub(crate) fn run(control: ShardEnd) -> i32 {
         match control.try_receive() {
             Ok(None) => {}
             Ok(Some(_)) if deaf => {}
-            Ok(Some(ToShard::Drain { .. })) | Err(_) => return drain(&control),
-            Ok(Some(ToShard::Stop)) => return 0,
-            Ok(Some(message)) => panic!("unexpected {message:?}"),
+            Ok(Some((ToShard::Drain { .. }, _))) | Err(_) => return drain(&control),
+            Ok(Some((ToShard::Stop, _))) => return 0,
+            Ok(Some((message, fd))) => links.hear(&config, &message, fd),
         }
-        accept(&config);
+        links.receive();
+        accept(&config, &links);
         thread::sleep(Duration::from_millis(1));
     }
 }
@@ -75,12 +79,57 @@ fn drain(control: &ShardEnd) -> i32 {
     0
 }
 
-fn accept(config: &ShardConfig) {
+/// The links to other shards: each is sent this one's process number once.
+#[derive(Default)]
+struct Links {
+    mailbox: Option<OwnedFd>,
+    peers: BTreeMap<u32, OwnedFd>,
+    /// Who has written.
+    heard: BTreeSet<u32>,
+    /// Who is to be asked for histories.
+    source: Option<u32>,
+}
+
+impl Links {
+    fn hear(&mut self, config: &ShardConfig, message: &ToShard, fd: Option<OwnedFd>) {
+        match message {
+            ToShard::Link => {
+                assert!(self.mailbox.is_none(), "there is one mailbox");
+                self.mailbox = Some(fd.expect("a mailbox"));
+            }
+            ToShard::Peer { process, histories } => {
+                assert!(self.mailbox.is_some(), "the mailbox comes first");
+                let fd = fd.expect("the mailbox of another");
+                let own = config.process.to_le_bytes();
+                // The other may have ended meanwhile.
+                let _ = send(fd.as_raw_fd(), &own, MsgFlags::MSG_NOSIGNAL);
+                assert!(self.peers.insert(*process, fd).is_none());
+                if *histories {
+                    assert!(self.source.replace(*process).is_none(), "one is enough");
+                }
+            }
+            ToShard::PeerGone { process } => {
+                assert!(self.peers.remove(process).is_some(), "nobody knew it");
+            }
+            message => panic!("unexpected {message:?}"),
+        }
+    }
+
+    fn receive(&mut self) {
+        let Some(mailbox) = &self.mailbox else { return };
+        let mut bytes = [0; 4];
+        while recv(mailbox.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT) == Ok(4) {
+            self.heard.insert(u32::from_le_bytes(bytes));
+        }
+    }
+}
+
+fn accept(config: &ShardConfig, links: &Links) {
     for listener in &config.listeners {
         match accept4(listener.fd, SockFlag::SOCK_CLOEXEC) {
             Ok(connection) => {
                 IN_FLIGHT.fetch_add(1, Ordering::SeqCst);
-                let answer = describe(config);
+                let answer = describe(config, links);
                 thread::spawn(move || {
                     serve(connection, &answer);
                     IN_FLIGHT.fetch_sub(1, Ordering::SeqCst);
@@ -92,16 +141,27 @@ fn accept(config: &ShardConfig) {
     }
 }
 
-fn describe(config: &ShardConfig) -> String {
+/// Numbers with commas between them.
+fn list<'a>(numbers: impl Iterator<Item = &'a u32>) -> String {
+    numbers.map(u32::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn describe(config: &ShardConfig, links: &Links) -> String {
     let value = std::env::var(VALUE).unwrap_or_default();
     let notify = std::env::var_os("NOTIFY_SOCKET").is_some();
     format!(
-        "pid={} index={} generation={} shards={} value={value} notify={notify} target={}",
+        "pid={} index={} generation={} shards={} value={value} notify={notify} target={} \
+         process={} node={} peers={} heard={} source={}",
         std::process::id(),
         config.index,
         config.generation,
         config.shards,
         config.target,
+        config.process,
+        config.node,
+        list(links.peers.keys()),
+        list(links.heard.iter()),
+        list(links.source.iter()),
     )
 }
 

@@ -143,6 +143,15 @@ impl Server {
             .unwrap_or_else(|error| panic!("{error}, log:\n{}", self.log()))
     }
 
+    /// Asks until `generation` answers: the one before hears of its end at the same moment as
+    /// everybody else, and may have accepted a connection just before.
+    pub(crate) fn wait_for_generation(&self, generation: &str) {
+        eventually(
+            || self.get("/").value("generation") == generation,
+            || format!("an answer of generation {generation}"),
+        );
+    }
+
     /// The living child processes of the supervisor.
     pub(crate) fn shards(&self) -> Vec<Pid> {
         children(self.pid())

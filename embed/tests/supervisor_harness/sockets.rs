@@ -192,7 +192,7 @@ fn systemd_passes_sockets_and_hears_how_it_goes() {
     server.signal(Signal::SIGHUP);
     assert!(hear("RELOADING=1").contains("MONOTONIC_USEC="));
     hear("READY=1");
-    assert_eq!(server.get("/").value("generation"), "2");
+    server.wait_for_generation("2");
     server.signal(Signal::SIGTERM);
     hear("STOPPING=1");
     assert_eq!(server.wait(), 0);

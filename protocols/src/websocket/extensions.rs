@@ -3,9 +3,9 @@
 
 use crate::http1::syntax::{is_token_byte, trim_ows};
 
-/// Whether `value` is `1#extension`, empty list elements aside, and every permessage-deflate offer
-/// in it one that a client may make.
-pub(crate) fn is_extension_list(value: &[u8]) -> bool {
+/// Gives `take` the offers of permessage-deflate in `value`, in order; whether `value` is
+/// `1#extension`, empty list elements aside, and every such offer one that a client may make.
+pub(super) fn read_extensions(value: &[u8], take: &mut dyn FnMut(Offer)) -> bool {
     let mut rest = trim_ows(value);
     let mut extensions = 0;
     loop {
@@ -15,19 +15,20 @@ pub(crate) fn is_extension_list(value: &[u8]) -> bool {
         if rest.is_empty() {
             return extensions > 0;
         }
-        let Some(behind) = take_extension(rest) else {
+        let Some((offer, behind)) = take_extension(rest) else {
             return false;
         };
         if !behind.is_empty() && !behind.starts_with(b",") {
             return false;
         }
+        offer.into_iter().for_each(&mut *take);
         extensions += 1;
         rest = behind;
     }
 }
 
-/// What follows `token *( ";" param )` and the whitespace behind it.
-fn take_extension(text: &[u8]) -> Option<&[u8]> {
+/// The offer that `token *( ";" param )` makes, and what follows it and the whitespace behind it.
+fn take_extension(text: &[u8]) -> Option<(Option<Offer>, &[u8])> {
     let (extension, mut rest) = take_token(text)?;
     let mut deflate = extension
         .eq_ignore_ascii_case(b"permessage-deflate")
@@ -45,37 +46,58 @@ fn take_extension(text: &[u8]) -> Option<&[u8]> {
             offer.take(name, value)?;
         }
     }
-    Some(rest)
+    Some((deflate, rest))
 }
 
-/// The parameters of one permessage-deflate offer seen so far: none may come twice.
-#[derive(Default)]
-struct Offer {
-    seen: [bool; 4],
+/// One offer of permessage-deflate.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Offer {
+    pub(super) server_no_context_takeover: bool,
+    pub(super) client_no_context_takeover: bool,
+    pub(super) server_max_window_bits: Option<u8>,
+    /// Present when the client can be told a window, with the largest it would use, if it said.
+    pub(super) client_max_window_bits: Option<Option<u8>>,
 }
 
 impl Offer {
-    /// Takes one parameter; `None` for one that no client may send (RFC 7692 section 7.1).
+    /// Takes one parameter; `None` for one that no client may send, or not twice (RFC 7692
+    /// section 7.1).
     fn take(&mut self, name: &[u8], value: Option<&[u8]>) -> Option<()> {
-        let (index, fits) = match name {
-            b"server_no_context_takeover" => (0, value.is_none()),
-            b"client_no_context_takeover" => (1, value.is_none()),
-            b"server_max_window_bits" => (2, value.is_some_and(is_window_bits)),
-            b"client_max_window_bits" => (3, value.is_none_or(is_window_bits)),
+        let is_repeated = match (name, value) {
+            (b"server_no_context_takeover", None) => {
+                std::mem::replace(&mut self.server_no_context_takeover, true)
+            }
+            (b"client_no_context_takeover", None) => {
+                std::mem::replace(&mut self.client_no_context_takeover, true)
+            }
+            (b"server_max_window_bits", Some(bits)) => {
+                let bits = window_bits(bits)?;
+                self.server_max_window_bits.replace(bits).is_some()
+            }
+            (b"client_max_window_bits", None) => {
+                self.client_max_window_bits.replace(None).is_some()
+            }
+            (b"client_max_window_bits", Some(bits)) => {
+                let bits = window_bits(bits)?;
+                self.client_max_window_bits.replace(Some(bits)).is_some()
+            }
             _ => return None,
         };
-        let again = std::mem::replace(&mut self.seen[index], true);
-        (fits && !again).then_some(())
+        (!is_repeated).then_some(())
     }
 }
 
 /// 8 to 15, without leading zeros (RFC 7692 section 7.1.2.1), perhaps quoted.
-fn is_window_bits(value: &[u8]) -> bool {
+fn window_bits(value: &[u8]) -> Option<u8> {
     let bare = match value {
         [b'"', inside @ .., b'"'] => inside,
         bare => bare,
     };
-    matches!(bare, b"8" | b"9" | [b'1', b'0'..=b'5'])
+    match bare {
+        [digit @ b'8'..=b'9'] => Some(digit - b'0'),
+        [b'1', digit @ b'0'..=b'5'] => Some(10 + digit - b'0'),
+        _ => None,
+    }
 }
 
 /// A token, or a quoted string that is a token once unquoted.

@@ -1,6 +1,6 @@
-//! The client's opening handshake (RFC 6455 section 4.2.1).
+//! The opening handshake (RFC 6455 section 4.2).
 
-use super::extensions::is_extension_list;
+use super::extensions::read_extensions;
 use crate::http1::{BodyFraming, RequestHead, Upgrade};
 use crate::{Error, Span};
 
@@ -28,11 +28,16 @@ pub fn check_handshake(head: &RequestHead, bytes: &[u8]) -> Result<HandshakeRequ
     }
     if !head
         .fields_named(bytes, "sec-websocket-extensions")
-        .all(is_extension_list)
+        .all(|value| read_extensions(value, &mut |_| ()))
     {
         return Err(Error::BadWebSocketHandshake);
     }
     Ok(HandshakeRequest { key })
+}
+
+/// `Sec-WebSocket-Accept` for the client's key (RFC 6455 section 4.2.2).
+pub fn accept_key(key: &[u8]) -> String {
+    tungstenite::handshake::derive_accept_key(key)
 }
 
 /// The value of a field that must be given exactly once.

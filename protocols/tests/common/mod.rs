@@ -1,6 +1,9 @@
 //! Feeds each case whole, byte by byte, and with trailing bytes, and insists on one outcome.
 #![allow(dead_code)]
 
+pub(crate) mod puff;
+pub(crate) mod websocket;
+
 use protocols::http1::{
     BodyDecoder, BodyFraming, BodyPiece, HeadLimits, RequestHead, parse_request_head,
 };

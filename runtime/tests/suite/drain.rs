@@ -22,7 +22,7 @@ fn drain(server: &Server) -> Arc<AtomicBool> {
     let drained = Arc::new(AtomicBool::new(false));
     let done = drained.clone();
     server.with(move |shard| {
-        shard.start_drain();
+        shard.start_drain(runtime::Drain::Stop);
         let shard = shard.clone();
         runtime::enqueue(move || {
             runtime::spawn(async move {
@@ -150,6 +150,9 @@ fn another_shard_on_the_same_socket_finds_what_was_queued() {
             router,
             limits,
             access_log: None,
+            middleware: None,
+            websocket_origins: Vec::new(),
+            proxies: None,
         });
         let listener = Listener::new(socket.try_clone().unwrap().into()).unwrap();
         let accepting = shard.clone();
@@ -159,7 +162,7 @@ fn another_shard_on_the_same_socket_finds_what_was_queued() {
     let turns = || (0..10).for_each(|_| _ = reactor.turn(Some(Duration::from_millis(10))));
     let old = make();
     turns();
-    old.start_drain();
+    old.start_drain(runtime::Drain::Reload);
     let client = std::thread::spawn(move || {
         let mut socket = std::net::TcpStream::connect(address).unwrap();
         std::io::Write::write_all(&mut socket, b"GET / HTTP/1.0\r\n\r\n").unwrap();

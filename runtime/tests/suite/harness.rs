@@ -41,6 +41,8 @@ pub(crate) struct Setup {
     pub(crate) limits: Limits,
     router: RouterBuilder,
     routes: Vec<(BodyMode, Handler)>,
+    pub(crate) middleware: Option<runtime::middleware::Chain>,
+    pub(crate) origins: Vec<String>,
 }
 
 impl Setup {
@@ -223,12 +225,16 @@ fn run_shard(
         limits: Limits::default(),
         router,
         routes: Vec::new(),
+        middleware: None,
+        origins: Vec::new(),
     };
     setup(&mut made);
     let Setup {
         limits,
         router,
         routes,
+        middleware,
+        origins,
     } = made;
     let router: Router = router.build().unwrap();
     let application = App { routes };
@@ -237,6 +243,9 @@ fn run_shard(
         router,
         limits,
         access_log: None,
+        middleware,
+        websocket_origins: origins,
+        proxies: None,
     });
     let reactor = Reactor::new(door.as_fd()).unwrap();
     for listener in listeners {

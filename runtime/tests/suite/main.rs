@@ -4,12 +4,15 @@
 mod bodies;
 mod drain;
 mod errors;
+mod event_streams;
 mod files;
 mod harness;
 mod late;
 mod limits;
+mod middleware;
 mod persistence;
 mod reactor;
 mod routing;
 mod streams;
 mod timeouts;
+mod websocket;

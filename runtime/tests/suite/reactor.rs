@@ -75,6 +75,9 @@ fn a_zero_timeout_runs_what_is_ready_and_looks_at_the_sockets_once() {
         router,
         limits: runtime::Limits::default(),
         access_log: None,
+        middleware: None,
+        websocket_origins: Vec::new(),
+        proxies: None,
     });
     runtime::enqueue(move || runtime::spawn(shard.accept_from(listener)));
     let mut client = std::net::TcpStream::connect(address).unwrap();

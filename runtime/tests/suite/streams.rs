@@ -30,7 +30,7 @@ fn server() -> Server {
         setup.get("/exact", |_| streamed(Some(7), pieces));
         setup.get("/few", |_| streamed(Some(9), pieces));
         setup.get("/many", |_| streamed(Some(5), pieces));
-        setup.get("/none", |_| streamed(Some(0), ChunkSender::finish));
+        setup.get("/none", |_| streamed(Some(0), |sender| sender.finish()));
         setup.get("/abort", |_| {
             streamed(None, |sender| {
                 sender.send(b"half".to_vec());

@@ -1,0 +1,40 @@
+"""The plan of one plain parameter, for Rust."""
+
+from __future__ import annotations
+
+from fasterapi._plan import ParameterPlan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fasterapi._fields import ModelField
+
+__all__ = ["request_alias", "scalar_parameter"]
+
+
+def scalar_parameter(field: ModelField, source: str, name: str) -> ParameterPlan | None:
+    """How Rust brings ``field`` to the argument ``name``; ``None`` if it cannot."""
+    from fasterapi._scalar import scalar_of
+
+    scalar = scalar_of(field)
+    if scalar is None:
+        return None
+    return ParameterPlan(
+        name,
+        source,
+        convert=scalar.convert,
+        required=field.required,
+        default=None if field.required else field.default,
+        alias=request_alias(field, source),
+        ge=scalar.ge,
+        gt=scalar.gt,
+        le=scalar.le,
+        lt=scalar.lt,
+        min_length=scalar.min_length,
+        max_length=scalar.max_length,
+    )
+
+
+def request_alias(field: ModelField, source: str) -> str:
+    """The name that a client gives ``field``; a header's in lower case."""
+    alias = field.validation_alias or field.alias
+    return alias.lower() if source == "header" else alias

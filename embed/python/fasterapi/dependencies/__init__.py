@@ -1,0 +1,1 @@
+"""The dependency system's parts, under the names that FastAPI gives them."""
