@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 import time
+import warnings
 from typing import TYPE_CHECKING
 
 import pytest
 from live_server import APPS, Server, binary
+from postgres_cluster import Cluster, NoPostgres, find_programs, owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -136,3 +138,28 @@ def serve_for_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
     factory = Serve(lambda: tmp_path_factory.mktemp("server"))
     yield factory
     factory.close()
+
+
+def start_cluster() -> Cluster:
+    """A cluster that runs; skips the test where there is no PostgreSQL."""
+    try:
+        find_programs()
+        owner()
+    except NoPostgres as problem:
+        warnings.warn(str(problem), stacklevel=1)
+        pytest.skip(str(problem))
+    return Cluster()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """A PostgreSQL server for the tests of one process, which must leave it as it was."""
+    with start_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Cluster]:
+    """A PostgreSQL server that a test may reconfigure, stop and kill."""
+    with start_cluster() as cluster:
+        yield cluster
