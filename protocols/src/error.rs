@@ -1,4 +1,4 @@
-//! Everything a peer, or a response field from the application, can get wrong.
+//! Everything a peer, a response field from the application or a database server can get wrong.
 
 use std::fmt;
 
@@ -71,6 +71,14 @@ pub enum Error {
     BadEventName,
     /// The id of a server-sent event is not a single line, or has a NUL in it.
     BadEventId,
+    /// A PostgreSQL server sent what its protocol does not allow; what is wrong with it.
+    PostgresProtocol(&'static str),
+    /// A PostgreSQL server sent, or announced, a longer message than allowed.
+    PostgresTooLarge,
+    /// Logging in to a PostgreSQL server cannot go on; why.
+    PostgresAuthentication(&'static str),
+    /// A message for a PostgreSQL server that cannot be written; why.
+    PostgresRequest(&'static str),
 }
 
 impl Error {
@@ -100,7 +108,13 @@ impl Error {
             Self::UnknownExpectation => 417,
             Self::WebSocketVersion => 426,
             Self::HeadTooLarge | Self::TooManyFields | Self::TrailerTooLarge => 431,
-            Self::BadResponseField | Self::BadEventName | Self::BadEventId => 500,
+            Self::BadResponseField
+            | Self::BadEventName
+            | Self::BadEventId
+            | Self::PostgresProtocol(_)
+            | Self::PostgresTooLarge
+            | Self::PostgresAuthentication(_)
+            | Self::PostgresRequest(_) => 500,
             Self::ConnectUnsupported | Self::UnknownCoding => 501,
             Self::UnsupportedVersion => 505,
         }
@@ -145,12 +159,16 @@ impl Error {
             Self::TruncatedBody => "request body ended early",
             Self::BadWebSocketHandshake => "malformed WebSocket handshake",
             Self::WebSocketVersion => "unsupported WebSocket version",
-            Self::WebSocketProtocol(what) => what,
+            Self::WebSocketProtocol(what)
+            | Self::PostgresProtocol(what)
+            | Self::PostgresAuthentication(what)
+            | Self::PostgresRequest(what) => what,
             Self::WebSocketText => "text that is not UTF-8",
             Self::WebSocketDeflate => "malformed compressed data",
             Self::WebSocketTooLarge => "message too large",
             Self::BadResponseField => "response field name or value cannot be sent",
             Self::BadEventName => "event name is not a single line",
+            Self::PostgresTooLarge => "message from PostgreSQL too large",
             Self::BadEventId => "event id is not a single line without NUL",
         }
     }

@@ -1,5 +1,5 @@
-//! Bytes to meaning and back: HTTP/1.1 messages, multipart forms, server-sent events and the
-//! WebSocket handshake.
+//! Bytes to meaning and back: HTTP/1.1 messages, multipart forms, server-sent events, WebSocket and
+//! PostgreSQL's client protocol.
 //!
 //! In scope: parsing what a peer sent, encoding what it is to be sent, and which status a malformed
 //! message deserves. Out of scope: sockets, clocks, threads, and what an answer says.
@@ -13,6 +13,7 @@ mod error;
 pub mod http1;
 pub mod multipart;
 mod parsed;
+pub mod postgres;
 mod span;
 pub mod sse;
 pub mod websocket;

@@ -8,6 +8,7 @@ use common::websocket::{DEFLATE, FIN, RSV1, TEXT, frame, said_within};
 use common::{bad_head, body, good_head};
 use protocols::Error;
 use protocols::http1::{BodyFraming, encode_field};
+use protocols::postgres::{AuthStep, Authentication, Authenticator, frontend, parse_frame};
 use protocols::websocket::check_handshake;
 
 fn from_fields(fields: &str) -> Error {
@@ -30,6 +31,14 @@ fn from_frame(bytes: &[u8]) -> Error {
     said_within(8, Some(DEFLATE), bytes)
         .error
         .expect("a bad frame")
+}
+
+fn from_postgres(bytes: &[u8]) -> Error {
+    parse_frame(bytes, 8).expect_err("a bad message")
+}
+
+fn from_log_in(message: Authentication<'_>) -> Result<AuthStep, Error> {
+    Authenticator::new("user", None, None, &[0; 18]).message(message, &mut Default::default())
 }
 
 #[test]
@@ -123,6 +132,24 @@ fn every_variant() {
         (
             encode_field(b"", b"", &mut Vec::new()).expect_err("a bad name"),
             Error::BadResponseField,
+            500,
+        ),
+        (
+            from_postgres(b"?"),
+            Error::PostgresProtocol("PostgreSQL message of an unknown type"),
+            500,
+        ),
+        (from_postgres(b"D\0\0\0\x0d"), Error::PostgresTooLarge, 500),
+        (
+            from_log_in(Authentication::CleartextPassword).expect_err("no password"),
+            Error::PostgresAuthentication(
+                "PostgreSQL server asks for a password and none was given",
+            ),
+            500,
+        ),
+        (
+            frontend::query("\0", &mut Default::default()).expect_err("a NUL"),
+            Error::PostgresRequest("text for PostgreSQL has a NUL in it"),
             500,
         ),
     ];

@@ -1,6 +1,7 @@
 //! Feeds each case whole, byte by byte, and with trailing bytes, and insists on one outcome.
 #![allow(dead_code)]
 
+pub(crate) mod postgres;
 pub(crate) mod puff;
 pub(crate) mod websocket;
 
