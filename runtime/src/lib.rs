@@ -24,6 +24,7 @@ mod metrics;
 pub mod middleware;
 mod open_file;
 mod origin;
+pub mod postgres;
 mod reactor;
 mod request_body;
 mod route_pattern;
@@ -51,7 +52,8 @@ pub use open_file::OpenFile;
 pub use origin::{Origin, Stated};
 pub use protocols;
 pub use reactor::{
-    Reactor, Turn, enqueue, interrupt, is_running, sleep, spawn, spawn_resident, wake, yield_now,
+    Reactor, Turn, enqueue, interrupt, is_running, sleep, spawn, spawn_resident, wake,
+    yield_if_late, yield_now,
 };
 pub use route_pattern::Converter;
 pub use router::{Found, PathParameters, RouteId, Router, RouterBuilder, Target, WEBSOCKET};

@@ -124,7 +124,7 @@ pub async fn yield_now() {
 }
 
 /// Lets others run if this task has run for long. Costs nothing when it has not.
-pub(crate) async fn yield_if_late() {
+pub async fn yield_if_late() {
     glommio::yield_if_needed().await;
 }
 

@@ -5,6 +5,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from contextvars import Context
 from typing import Any, Self
 
+from fasterapi._core_postgres import (
+    PgConnection as PgConnection,
+    PgCopyIn as PgCopyIn,
+    PgCopyOut as PgCopyOut,
+    PgOperation as PgOperation,
+    PgPool as PgPool,
+    PgState as PgState,
+    PgStatement as PgStatement,
+    PgTypes as PgTypes,
+    Record as Record,
+    make_record as make_record,
+    scram_key as scram_key,
+)
 from fasterapi.applications import FasterAPI
 
 __version__: str

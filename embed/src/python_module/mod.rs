@@ -73,7 +73,7 @@ pub fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<LocalShard>()?;
     module.add_function(wrap_pyfunction!(uninstall_loop, module)?)?;
     module.add_function(wrap_pyfunction!(report_failure, module)?)?;
-    Ok(())
+    crate::postgres::add_to(module)
 }
 
 /// Ties a reactor to an asyncio loop whose selector is the epoll set `epoll_fd`.

@@ -1,0 +1,367 @@
+//! `_core.PgOperation`: what Python awaits of the driver, a coroutine without a frame.
+//!
+//! It begins when it is first awaited, as a coroutine function would, and whoever cancels it
+//! abandons the operation: what the server still answers is dropped and given to nobody.
+
+use super::core::Core;
+use super::waiter::Waiter;
+use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
+use pyo3::prelude::*;
+use pyo3::types::{PyString, PyTuple};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Begins an operation; called with its own awaitable.
+type Begin = Box<dyn FnOnce(&Bound<'_, PgOperation>) -> PyResult<Begun> + Send + Sync>;
+
+/// What became of the beginning.
+pub(crate) enum Begun {
+    /// The server answers on this connection.
+    Sent(Arc<Core>),
+    /// It waits until there is a connection.
+    Queued,
+    /// A coroutine in Python goes on with it.
+    Slow(Py<PyAny>),
+}
+
+/// How a query came to be, to send it once more when its cached statement is out of date.
+pub(crate) struct Retry {
+    pub(crate) sql: Py<PyString>,
+    pub(crate) args: Py<PyTuple>,
+    pub(crate) shape: Shape,
+}
+
+/// What is wanted of a query's rows.
+#[derive(Debug)]
+pub(crate) struct Shape {
+    pub(crate) mode: u8,
+    pub(crate) limit: u32,
+    pub(crate) column: Option<Py<PyAny>>,
+    pub(crate) timeout_s: Option<f64>,
+}
+
+enum Stage {
+    New(Begin),
+    /// Begun; the connection once there is one.
+    Begun(Option<Arc<Core>>),
+    /// A coroutine in Python does it.
+    Slow(Py<PyAny>),
+    Over,
+}
+
+struct State {
+    stage: Stage,
+    waiter: Option<Waiter>,
+    result: Option<PyResult<Py<PyAny>>>,
+    abandoned: bool,
+    retry: Option<Retry>,
+    /// Takes back what came of it when nobody is left to be given it.
+    take_back: Option<Box<dyn FnOnce(Python<'_>) + Send + Sync>>,
+}
+
+/// An operation of the driver, to be awaited once.
+#[pyclass(frozen, weakref, module = "fasterapi._core")]
+pub(crate) struct PgOperation {
+    state: Mutex<State>,
+    loop_: Py<PyAny>,
+}
+
+/// What [`PgOperation::look`] found to do.
+enum Step {
+    Begin(Begin),
+    Resume(Py<PyAny>),
+    Yield(Waiter),
+    Wait,
+    End(PyResult<Py<PyAny>>, Option<Retry>, Option<Arc<Core>>),
+    Cancelled(PyErr),
+}
+
+impl PgOperation {
+    /// An operation that `begin` starts, on the loop `loop_`.
+    pub(crate) fn new(
+        loop_: Py<PyAny>,
+        begin: impl FnOnce(&Bound<'_, Self>) -> PyResult<Begun> + Send + Sync + 'static,
+    ) -> Self {
+        let state = State {
+            stage: Stage::New(Box::new(begin)),
+            waiter: None,
+            result: None,
+            abandoned: false,
+            retry: None,
+            take_back: None,
+        };
+        Self {
+            state: Mutex::new(state),
+            loop_,
+        }
+    }
+
+    /// An operation that has been sent already.
+    pub(crate) fn begun(core: &Arc<Core>, py: Python<'_>) -> Self {
+        let operation = Self::new(core.loop_.clone_ref(py), |_| Ok(Begun::Queued));
+        operation.state().stage = Stage::Begun(Some(core.clone()));
+        operation
+    }
+
+    /// The state; the lock is never held while Python code runs.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what a second try needs.
+    pub(crate) fn set_retry(&self, retry: Retry) {
+        self.state().retry = Some(retry);
+    }
+
+    /// Says what to do with a result that comes too late.
+    pub(crate) fn set_take_back(&self, take_back: impl FnOnce(Python<'_>) + Send + Sync + 'static) {
+        self.state().take_back = Some(Box::new(take_back));
+    }
+
+    /// Notes on which connection a queued operation runs now.
+    pub(crate) fn set_core(&self, core: Arc<Core>) {
+        let mut state = self.state();
+        if let Stage::Begun(slot) = &mut state.stage {
+            *slot = Some(core);
+        }
+    }
+
+    /// Whether its result waits for the awaiter.
+    pub(crate) fn has_result(&self) -> bool {
+        self.state().result.is_some()
+    }
+
+    /// Nobody waits for it any more.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.state().abandoned
+    }
+
+    /// Gives the awaiter its result; `is_now` as [`Waiter::tell`] has it.
+    pub(crate) fn finish(slf: &Bound<'_, Self>, result: PyResult<Py<PyAny>>, is_now: bool) {
+        let py = slf.py();
+        let (waiter, late) = {
+            let mut state = slf.get().state();
+            if state.abandoned || state.result.is_some() {
+                (None, Some((result, state.take_back.take())))
+            } else {
+                state.result = Some(result);
+                (state.waiter.take(), None)
+            }
+        };
+        if let Some((Ok(_), Some(take_back))) = late {
+            take_back(py);
+        }
+        if let Some(waiter) = waiter {
+            waiter.tell(py, is_now);
+        }
+    }
+
+    /// Fails an operation that is in flight, whose answer is then dropped.
+    pub(crate) fn fail_early(slf: &Bound<'_, Self>, error: PyErr) {
+        Self::finish(slf, Err(error), false);
+        slf.get().state().abandoned = true;
+    }
+
+    /// Has a coroutine in Python go on with a queued operation.
+    pub(crate) fn go_on(slf: &Bound<'_, Self>, coroutine: Py<PyAny>) {
+        let waiter = {
+            let mut state = slf.get().state();
+            state.stage = Stage::Slow(coroutine);
+            state.waiter.take()
+        };
+        if let Some(waiter) = waiter {
+            waiter.tell(slf.py(), false);
+        }
+    }
+
+    fn look(&self, py: Python<'_>) -> Step {
+        let mut state = self.state();
+        match &mut state.stage {
+            Stage::New(_) => {
+                let stage = std::mem::replace(&mut state.stage, Stage::Begun(None));
+                match stage {
+                    Stage::New(begin) => Step::Begin(begin),
+                    _ => Step::Wait,
+                }
+            }
+            Stage::Slow(coroutine) => Step::Resume(coroutine.clone_ref(py)),
+            Stage::Begun(core) => {
+                let core = core.clone();
+                if let Some(result) = state.result.take() {
+                    state.stage = Stage::Over;
+                    return Step::End(result, state.retry.take(), core);
+                }
+                match &state.waiter {
+                    Some(waiter) => match waiter.cancellation(py) {
+                        Some(error) => Step::Cancelled(error),
+                        None if waiter.is_done(py) => Step::Wait,
+                        None => Step::Yield(waiter.clone_ref(py)),
+                    },
+                    None => Step::Wait,
+                }
+            }
+            Stage::Over => Step::End(
+                Err(PyRuntimeError::new_err(
+                    "cannot reuse already awaited coroutine",
+                )),
+                None,
+                None,
+            ),
+        }
+    }
+
+    fn begin(slf: &Bound<'_, Self>, begin: Begin) -> PyResult<()> {
+        match begin(slf) {
+            Ok(Begun::Sent(core)) => slf.get().set_core(core),
+            Ok(Begun::Queued) => {}
+            Ok(Begun::Slow(coroutine)) => slf.get().state().stage = Stage::Slow(coroutine),
+            Err(error) => {
+                slf.get().state().stage = Stage::Over;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends, unless a stale statement asks for a second try.
+    fn end(
+        slf: &Bound<'_, Self>,
+        result: PyResult<Py<PyAny>>,
+        retry: Option<Retry>,
+        core: Option<Arc<Core>>,
+    ) -> PyResult<()> {
+        let py = slf.py();
+        match (result, retry, core) {
+            (Err(error), Some(retry), Some(core)) if core.may_retry(py, &error) => {
+                let coroutine = core.slow_path(py, &retry, true)?;
+                slf.get().state().stage = Stage::Slow(coroutine);
+                Ok(())
+            }
+            (Err(error), ..) => Err(error),
+            (Ok(value), ..) => Err(PyStopIteration::new_err((value,))),
+        }
+    }
+
+    /// Resumes the coroutine: what it yields, or how it ended as an exception.
+    fn advance(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        loop {
+            match slf.get().look(py) {
+                Step::Begin(begin) => Self::begin(slf, begin)?,
+                Step::Resume(coroutine) => {
+                    let send = pyo3::intern!(py, "send");
+                    let yielded = coroutine.bind(py).call_method1(send, (py.None(),));
+                    if yielded.is_err() {
+                        slf.get().state().stage = Stage::Over;
+                    }
+                    return yielded.map(Bound::unbind);
+                }
+                Step::Yield(waiter) => return waiter.to_yield(py),
+                Step::Wait => {
+                    let waiter = Waiter::new(slf.get().loop_.bind(py))?;
+                    let mut state = slf.get().state();
+                    if state.result.is_none() {
+                        state.waiter = Some(waiter);
+                    }
+                }
+                Step::End(result, retry, core) => Self::end(slf, result, retry, core)?,
+                Step::Cancelled(error) => {
+                    Self::abandon(slf);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Nobody waits any more.
+    fn abandon(slf: &Bound<'_, Self>) {
+        let py = slf.py();
+        let (undelivered, take_back, core) = {
+            let mut state = slf.get().state();
+            let stage = std::mem::replace(&mut state.stage, Stage::Over);
+            let core = match stage {
+                Stage::Begun(core) if state.result.is_none() => core,
+                _ => None,
+            };
+            state.abandoned = true;
+            let undelivered = state.result.take();
+            let take_back = undelivered.as_ref().and_then(|_| state.take_back.take());
+            (undelivered, take_back, core)
+        };
+        if let (Some(Ok(_)), Some(take_back)) = (undelivered, take_back) {
+            take_back(py);
+        }
+        if let Some(core) = core {
+            core.on_abandon(py, slf.get());
+        }
+    }
+
+    fn slow(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        match &self.state().stage {
+            Stage::Slow(coroutine) => Some(coroutine.clone_ref(py)),
+            _ => None,
+        }
+    }
+}
+
+#[pymethods]
+impl PgOperation {
+    fn __await__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        Self::advance(slf)
+    }
+
+    /// Resumes it, as a coroutine.
+    fn send(slf: &Bound<'_, Self>, _value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        Self::advance(slf)
+    }
+
+    /// Raises an exception at where it waits; the operation is abandoned.
+    #[pyo3(signature = (exception, value = None, traceback = None))]
+    fn throw(
+        slf: &Bound<'_, Self>,
+        exception: Bound<'_, PyAny>,
+        value: Option<Bound<'_, PyAny>>,
+        traceback: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        if let Some(coroutine) = slf.get().slow(py) {
+            let thrown = match value {
+                Some(value) => (exception, value, traceback).into_pyobject(py)?,
+                None => (exception,).into_pyobject(py)?.into_any().cast_into()?,
+            };
+            let resumed = coroutine
+                .bind(py)
+                .call_method1(pyo3::intern!(py, "throw"), thrown);
+            if resumed.is_err() {
+                slf.get().state().stage = Stage::Over;
+            }
+            return resumed.map(Bound::unbind);
+        }
+        Self::abandon(slf);
+        Err(match value {
+            Some(value) if !value.is_none() => PyErr::from_value(value),
+            _ => PyErr::from_value(exception),
+        })
+    }
+
+    /// Ends it where it waits.
+    fn close(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        if let Some(coroutine) = slf.get().slow(py) {
+            slf.get().state().stage = Stage::Over;
+            coroutine
+                .bind(py)
+                .call_method0(pyo3::intern!(py, "close"))?;
+            return Ok(());
+        }
+        Self::abandon(slf);
+        Ok(())
+    }
+}

@@ -1,0 +1,475 @@
+//! `_core.PgConnection`: one connection to a server, as the Python package drives it.
+
+use super::awaitable::{Begun, PgOperation, Retry, Shape};
+use super::codec::PyTypes;
+use super::copy::{CopyInStart, CopyOutFeed, PgCopyIn, PgCopyOut};
+use super::core::{Core, Submission, locked};
+use super::errors;
+use super::link::Link;
+use super::login;
+use super::operation::{Prepared, Work};
+use super::rows::{Rows, Sink};
+use super::state::PgState;
+use super::statement::{ColumnTuple, Definition, PgStatement, Statement, may_change_session};
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyString, PyTuple, PyType};
+use runtime::postgres::Wire;
+use runtime::protocols::postgres::frontend::{self, EXECUTE_SYNC, SYNC, Target};
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+
+/// Longest message that a server may send unless told otherwise, in bytes.
+const MESSAGE_BYTES_MAX: usize = 1 << 30;
+
+/// One connection to a server.
+///
+/// What it is asked comes back in the order of asking; it does not wait for one answer before it
+/// sends the next question.
+#[pyclass(frozen, extends = PgState, module = "fasterapi._core")]
+pub(crate) struct PgConnection {
+    pub(crate) core: Arc<Core>,
+}
+
+/// Appends Execute for the unnamed portal, and Sync.
+fn execute_sync(limit: u32, out: &mut bytes::BytesMut) -> PyResult<()> {
+    if limit == 0 {
+        out.extend_from_slice(EXECUTE_SYNC);
+        return Ok(());
+    }
+    frontend::execute("", limit, out).map_err(errors::request)?;
+    out.extend_from_slice(SYNC);
+    Ok(())
+}
+
+/// Sends a prepared statement's query.
+pub(crate) fn send_query(
+    core: &Arc<Core>,
+    owner: &Bound<'_, PgOperation>,
+    statement: &Arc<Statement>,
+    args: &Bound<'_, PyTuple>,
+    shape: &Shape,
+) -> PyResult<()> {
+    let py = owner.py();
+    let column = shape.column.as_ref().map(|column| column.bind(py));
+    let sink = Sink::new(py, shape.mode, column, statement)?;
+    let submission = Submission {
+        query: Some(&statement.query),
+        timeout_s: shape.timeout_s,
+        may_dirty: statement.may_dirty,
+    };
+    let work = Work::Rows(Rows::new(statement.clone(), sink));
+    core.submit(owner, work, submission, |out| {
+        statement.bind(args, out)?;
+        execute_sync(shape.limit, out)
+    })
+}
+
+/// Begins a query: at once where its statement is known, else by way of Python.
+pub(crate) fn begin_query(
+    core: &Arc<Core>,
+    owner: &Bound<'_, PgOperation>,
+    retry: Retry,
+) -> PyResult<Begun> {
+    let py = owner.py();
+    if core.is_closed() {
+        return Err(core.closed_error(py));
+    }
+    let found = match core.is_held() {
+        true => None,
+        false => {
+            let sql = retry.sql.bind(py).to_str()?;
+            locked(&core.statements).find(sql)
+        }
+    };
+    let Some(statement) = found else {
+        return Ok(Begun::Slow(core.slow_path(py, &retry, false)?));
+    };
+    send_query(core, owner, &statement, retry.args.bind(py), &retry.shape)?;
+    owner.get().set_retry(retry);
+    Ok(Begun::Sent(core.clone()))
+}
+
+impl PgConnection {
+    /// An operation that sends what `encode` writes.
+    fn operation(
+        &self,
+        py: Python<'_>,
+        send: impl FnOnce(&Arc<Core>, &Bound<'_, PgOperation>) -> PyResult<()> + Send + Sync + 'static,
+    ) -> PgOperation {
+        let core = self.core.clone();
+        PgOperation::new(core.loop_.clone_ref(py), move |owner| {
+            send(&core, owner)?;
+            Ok(Begun::Sent(core))
+        })
+    }
+
+    /// An operation that has begun already.
+    fn begun(
+        &self,
+        py: Python<'_>,
+        work: Work,
+        sql: &str,
+        timeout_s: Option<f64>,
+    ) -> PyResult<Py<PgOperation>> {
+        let operation = Py::new(py, PgOperation::begun(&self.core, py))?;
+        let submission = Submission {
+            query: Some(sql),
+            timeout_s,
+            may_dirty: false,
+        };
+        self.core
+            .submit(operation.bind(py), work, submission, |out| {
+                frontend::query(sql, out).map_err(errors::request)
+            })?;
+        Ok(operation)
+    }
+}
+
+#[pymethods]
+impl PgConnection {
+    /// Takes over the connected, non-blocking stream socket `fd`, on `loop`.
+    ///
+    /// A message of the server over `message_bytes_max` ends the connection.
+    #[new]
+    #[pyo3(signature = (fd, loop_, types, *, message_bytes_max = MESSAGE_BYTES_MAX))]
+    fn new(
+        fd: RawFd,
+        loop_: &Bound<'_, PyAny>,
+        types: &Bound<'_, PyTypes>,
+        message_bytes_max: usize,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        if fd < 0 {
+            return Err(pyo3::exceptions::PyValueError::new_err(
+                "the descriptor is negative",
+            ));
+        }
+        let py = loop_.py();
+        // SAFETY: the caller gives the descriptor away, for this use alone.
+        let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+        let loop_ = loop_.clone().unbind();
+        let link = Link::new(py, fd, &loop_);
+        let types = types.get().types().clone();
+        let core = Core::new(loop_, Wire::new(socket), types, message_bytes_max, link);
+        core.link.attach(py, &core)?;
+        let state = PyClassInitializer::from(PgState::new(core.clone()));
+        Ok(state.add_subclass(Self { core }))
+    }
+
+    /// Logs in with the settings of `parameters`, `user` and `database` among them.
+    ///
+    /// `None` when the session is ready; a salt and a count of iterations when a key must be
+    /// derived from the password (`scram_key`), for `authenticate`.
+    #[pyo3(signature = (parameters, password = None))]
+    fn start(
+        &self,
+        py: Python<'_>,
+        parameters: Vec<(String, String)>,
+        password: Option<Vec<u8>>,
+    ) -> PgOperation {
+        self.operation(py, move |core, owner| {
+            login::start(core, owner, &parameters, password)
+        })
+    }
+
+    /// Goes on with the key that `scram_key` derived.
+    fn authenticate(&self, py: Python<'_>, key: [u8; 32]) -> PgOperation {
+        self.operation(py, move |core, owner| login::authenticate(core, owner, key))
+    }
+
+    /// Runs `sql` with `args`: at once where its statement is cached, else through `slow_path`.
+    #[pyo3(signature = (sql, args, *, mode = 0, limit = 0, column = None, timeout = None))]
+    fn query(
+        &self,
+        sql: Bound<'_, PyString>,
+        args: Bound<'_, PyTuple>,
+        mode: u8,
+        limit: u32,
+        column: Option<Py<PyAny>>,
+        timeout: Option<f64>,
+    ) -> PgOperation {
+        let core = self.core.clone();
+        let shape = Shape {
+            mode,
+            limit,
+            column,
+            timeout_s: timeout,
+        };
+        let retry = Retry {
+            args: args.clone().unbind(),
+            sql: sql.unbind(),
+            shape,
+        };
+        PgOperation::new(core.loop_.clone_ref(args.py()), move |owner| {
+            begin_query(&core, owner, retry)
+        })
+    }
+
+    /// Runs a prepared statement once.
+    #[pyo3(signature = (statement, args, *, mode = 0, limit = 0, column = None, timeout = None))]
+    fn run(
+        &self,
+        statement: &Bound<'_, PgStatement>,
+        args: Bound<'_, PyTuple>,
+        mode: u8,
+        limit: u32,
+        column: Option<Py<PyAny>>,
+        timeout: Option<f64>,
+    ) -> PgOperation {
+        let statement = statement.get().inner.clone();
+        let shape = Shape {
+            mode,
+            limit,
+            column,
+            timeout_s: timeout,
+        };
+        let py = args.py();
+        let args = args.unbind();
+        self.operation(py, move |core, owner| {
+            send_query(core, owner, &statement, args.bind(owner.py()), &shape)
+        })
+    }
+
+    /// Runs a prepared statement once for each tuple of arguments, all or none of them.
+    ///
+    /// With `rows` the result is the list of all rows.
+    #[pyo3(signature = (statement, args, *, rows = false, timeout = None))]
+    fn run_many(
+        &self,
+        statement: &Bound<'_, PgStatement>,
+        args: Bound<'_, PyAny>,
+        rows: bool,
+        timeout: Option<f64>,
+    ) -> PgOperation {
+        let statement = statement.get().inner.clone();
+        let py = args.py();
+        let args = args.unbind();
+        self.operation(py, move |core, owner| {
+            let py = owner.py();
+            let sink = if rows {
+                Sink::Records(PyList::empty(py).unbind())
+            } else {
+                Sink::Status
+            };
+            let submission = Submission {
+                query: Some(&statement.query),
+                timeout_s: timeout,
+                may_dirty: statement.may_dirty,
+            };
+            let work = Work::Rows(Rows::new(statement.clone(), sink));
+            core.submit(owner, work, submission, |out| {
+                bind_all(&statement, args.bind(py), out)
+            })
+        })
+    }
+
+    /// Sends `sql` as it is, perhaps several commands; the status of the last is the result.
+    #[pyo3(signature = (sql, *, timeout = None))]
+    fn simple(&self, py: Python<'_>, sql: String, timeout: Option<f64>) -> PgOperation {
+        self.operation(py, move |core, owner| {
+            let may_dirty = may_change_session(&sql);
+            let submission = Submission {
+                query: Some(&sql),
+                timeout_s: timeout,
+                may_dirty,
+            };
+            core.submit(owner, Work::Status, submission, |out| {
+                frontend::query(&sql, out).map_err(errors::request)
+            })
+        })
+    }
+
+    /// Prepares `sql` as `name`: the oids of its parameters, and its columns.
+    #[pyo3(signature = (name, sql, *, timeout = None))]
+    fn prepare(
+        &self,
+        py: Python<'_>,
+        name: String,
+        sql: String,
+        timeout: Option<f64>,
+    ) -> PgOperation {
+        self.operation(py, move |core, owner| {
+            let submission = Submission {
+                query: Some(&sql),
+                timeout_s: timeout,
+                may_dirty: false,
+            };
+            core.submit(
+                owner,
+                Work::Prepare(Prepared::default()),
+                submission,
+                |out| {
+                    frontend::parse(&name, &sql, [], out).map_err(errors::request)?;
+                    frontend::describe(Target::Statement(&name), out).map_err(errors::request)?;
+                    frontend::sync(out);
+                    Ok(())
+                },
+            )
+        })
+    }
+
+    /// Makes a statement of what `prepare` told, and keeps it in the cache if so asked.
+    ///
+    /// Raises `KeyError` with a list of oids: types that `types` must be told of first.
+    #[pyo3(signature = (name, sql, parameter_oids, columns, *, record_class = None, cache = false))]
+    fn define(
+        &self,
+        py: Python<'_>,
+        name: String,
+        sql: String,
+        parameter_oids: Vec<u32>,
+        columns: Vec<ColumnTuple>,
+        record_class: Option<&Bound<'_, PyType>>,
+        cache: bool,
+    ) -> PyResult<PgStatement> {
+        let definition = Definition {
+            name,
+            query: sql,
+            parameter_oids,
+            columns,
+            types: &self.core.types,
+            record_class,
+        };
+        let inner = Statement::define(py, definition)?;
+        if cache {
+            locked(&self.core.statements).keep(&inner);
+        }
+        Ok(PgStatement { inner })
+    }
+
+    /// Binds a statement to the portal `portal`, which lives as long as the transaction.
+    #[pyo3(signature = (statement, portal, args, *, timeout = None))]
+    fn bind(
+        &self,
+        statement: &Bound<'_, PgStatement>,
+        portal: String,
+        args: Bound<'_, PyTuple>,
+        timeout: Option<f64>,
+    ) -> PgOperation {
+        let statement = statement.get().inner.clone();
+        let py = args.py();
+        let args = args.unbind();
+        self.operation(py, move |core, owner| {
+            let py = owner.py();
+            let submission = Submission {
+                query: Some(&statement.query),
+                timeout_s: timeout,
+                may_dirty: false,
+            };
+            core.submit(owner, Work::Status, submission, |out| {
+                statement.bind_portal(&portal, args.bind(py), out)?;
+                frontend::sync(out);
+                Ok(())
+            })
+        })
+    }
+
+    /// Takes up to `limit` rows of a portal (0: all): the rows, and whether there are more.
+    #[pyo3(signature = (statement, portal, limit, *, timeout = None))]
+    fn execute_portal(
+        &self,
+        statement: &Bound<'_, PgStatement>,
+        portal: String,
+        limit: u32,
+        timeout: Option<f64>,
+    ) -> PgOperation {
+        let py = statement.py();
+        let statement = statement.get().inner.clone();
+        self.operation(py, move |core, owner| {
+            let sink = Sink::Portal(PyList::empty(owner.py()).unbind());
+            let submission = Submission {
+                query: Some(&statement.query),
+                timeout_s: timeout,
+                may_dirty: false,
+            };
+            let work = Work::Rows(Rows::new(statement.clone(), sink));
+            core.submit(owner, work, submission, |out| {
+                frontend::execute(&portal, limit, out).map_err(errors::request)?;
+                frontend::sync(out);
+                Ok(())
+            })
+        })
+    }
+
+    /// Closes a portal.
+    #[pyo3(signature = (portal, *, timeout = None))]
+    fn close_portal(&self, py: Python<'_>, portal: String, timeout: Option<f64>) -> PgOperation {
+        self.operation(py, move |core, owner| {
+            close(core, owner, Target::Portal(&portal), timeout)
+        })
+    }
+
+    /// Closes a prepared statement.
+    #[pyo3(signature = (name, *, timeout = None))]
+    fn close_statement(&self, py: Python<'_>, name: String, timeout: Option<f64>) -> PgOperation {
+        self.operation(py, move |core, owner| {
+            close(core, owner, Target::Statement(&name), timeout)
+        })
+    }
+
+    /// Begins COPY ... TO STDOUT: the operation, to be awaited for its status, and its data.
+    #[pyo3(signature = (sql, *, timeout = None))]
+    fn copy_out(
+        &self,
+        py: Python<'_>,
+        sql: &str,
+        timeout: Option<f64>,
+    ) -> PyResult<(Py<PgOperation>, PgCopyOut)> {
+        let (feed, reader) = CopyOutFeed::new(&self.core);
+        let operation = self.begun(py, Work::CopyOut(feed), sql, timeout)?;
+        Ok((operation, reader))
+    }
+
+    /// Begins COPY ... FROM STDIN: the operation, to be awaited for its status, and where its
+    /// data goes once `is_open`.
+    #[pyo3(signature = (sql, *, timeout = None))]
+    fn copy_in(
+        &self,
+        py: Python<'_>,
+        sql: &str,
+        timeout: Option<f64>,
+    ) -> PyResult<(Py<PgOperation>, PgCopyIn)> {
+        let (start, writer) = CopyInStart::new(&self.core);
+        let operation = self.begun(py, Work::CopyIn(start), sql, timeout)?;
+        Ok((operation, writer))
+    }
+}
+
+/// Appends Bind and Execute for each tuple of arguments, and one Sync.
+fn bind_all(
+    statement: &Statement,
+    args: &Bound<'_, PyAny>,
+    out: &mut bytes::BytesMut,
+) -> PyResult<()> {
+    for (index, args) in args.try_iter()?.enumerate() {
+        let args = args?;
+        let args = match args.cast_into::<PyTuple>() {
+            Ok(args) => args,
+            Err(other) => {
+                let args = other.into_inner();
+                let values = args.try_iter()?.collect::<PyResult<Vec<_>>>()?;
+                PyTuple::new(args.py(), values)?
+            }
+        };
+        statement.bind_element(&args, index, out)?;
+        frontend::execute("", 0, out).map_err(errors::request)?;
+    }
+    out.extend_from_slice(SYNC);
+    Ok(())
+}
+
+fn close(
+    core: &Arc<Core>,
+    owner: &Bound<'_, PgOperation>,
+    target: Target<'_>,
+    timeout_s: Option<f64>,
+) -> PyResult<()> {
+    let submission = Submission {
+        timeout_s,
+        ..Submission::default()
+    };
+    core.submit(owner, Work::Status, submission, |out| {
+        frontend::close(target, out).map_err(errors::request)?;
+        frontend::sync(out);
+        Ok(())
+    })
+}

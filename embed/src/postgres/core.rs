@@ -1,0 +1,380 @@
+//! One connection to a server: its socket, what is in flight on it, and what is known of it.
+//!
+//! No lock but `wire` is held while Python code runs, and `wire` is only ever tried: whoever finds
+//! it taken is called from within the loop that holds it, which flushes at its end.
+
+use super::awaitable::{PgOperation, Retry, Shape};
+use super::codec::Types;
+use super::errors;
+use super::hooks::Hooks;
+use super::link::Link;
+use super::operation::{Operation, Work};
+use super::pool::PoolCore;
+use super::session::Session;
+use super::signal::Signal;
+use super::statement_cache::StatementCache;
+use bytes::BytesMut;
+use pyo3::prelude::*;
+use runtime::postgres::{Flushed, Wire};
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+/// A lock that a panic elsewhere does not close.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The state of one connection, shared by its Python object, its link and its pool.
+pub(crate) struct Core {
+    pub(crate) loop_: Py<PyAny>,
+    pub(crate) types: Types,
+    pub(crate) message_bytes_max: usize,
+    pub(super) wire: Mutex<Wire>,
+    /// What is to be sent and has not reached the wire.
+    outbox: Mutex<BytesMut>,
+    /// Where operations are encoded; kept for its memory.
+    scratch: Mutex<BytesMut>,
+    pub(super) queue: Mutex<VecDeque<Operation>>,
+    pub(super) session: Mutex<Session>,
+    pub(crate) hooks: Hooks,
+    pub(crate) statements: Mutex<StatementCache>,
+    pub(crate) changed: Signal,
+    pub(super) link: Link,
+    pub(super) pool: Mutex<Option<Weak<PoolCore>>>,
+    pub(super) in_flight: AtomicUsize,
+    held: AtomicBool,
+    closed: AtomicBool,
+    dirty: AtomicBool,
+    /// The earliest deadline that a timer is set for.
+    timer: Mutex<Option<Instant>>,
+}
+
+impl Core {
+    /// A connection over `wire`, not yet attached to a loop.
+    pub(crate) fn new(
+        loop_: Py<PyAny>,
+        wire: Wire,
+        types: Types,
+        message_bytes_max: usize,
+        link: Link,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            loop_,
+            types,
+            message_bytes_max,
+            wire: Mutex::new(wire),
+            outbox: Mutex::default(),
+            scratch: Mutex::default(),
+            queue: Mutex::default(),
+            session: Mutex::default(),
+            hooks: Hooks::default(),
+            statements: Mutex::default(),
+            changed: Signal::default(),
+            link,
+            pool: Mutex::default(),
+            in_flight: AtomicUsize::new(0),
+            held: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            dirty: AtomicBool::new(false),
+            timer: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Whether new operations must wait.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_held(self: &Arc<Self>, py: Python<'_>, held: bool) {
+        self.held.store(held, Ordering::Relaxed);
+        if !held {
+            self.changed.fire(py);
+            self.tell_pool(py);
+        }
+    }
+
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.dirty.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_dirty(&self, dirty: bool) {
+        self.dirty.store(dirty, Ordering::Relaxed);
+    }
+
+    /// Sends what `encode` writes, as one operation of the queue.
+    ///
+    /// # Errors
+    /// When the connection is closed, and what `encode` says; then nothing is sent.
+    pub(crate) fn submit(
+        self: &Arc<Self>,
+        owner: &Bound<'_, PgOperation>,
+        work: Work,
+        submission: Submission<'_>,
+        encode: impl FnOnce(&mut BytesMut) -> PyResult<()>,
+    ) -> PyResult<()> {
+        let py = owner.py();
+        if self.is_closed() {
+            return Err(self.closed_error(py));
+        }
+        // Encoding may run Python code, which may come back here: not under a lock.
+        let mut bytes = BytesMut::new();
+        std::mem::swap(&mut bytes, &mut *locked(&self.scratch));
+        let encoded = encode(&mut bytes);
+        if encoded.is_ok() {
+            locked(&self.outbox).extend_from_slice(&bytes);
+        }
+        bytes.clear();
+        std::mem::swap(&mut bytes, &mut *locked(&self.scratch));
+        encoded?;
+        if submission.may_dirty {
+            self.set_dirty(true);
+        }
+        let deadline = submission.timeout_s.and_then(deadline_after);
+        locked(&self.queue).push_back(Operation {
+            work,
+            owner: owner.clone().unbind(),
+            query: submission.query.map(Into::into),
+            error: None,
+            deadline,
+            tag: None,
+        });
+        let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
+        if let Some(deadline) = deadline {
+            self.arm_timer(py, deadline)?;
+        }
+        self.send_soon(py, before == 0);
+        Ok(())
+    }
+
+    /// Sends bytes that belong to the operation in flight.
+    pub(crate) fn send_more(self: &Arc<Self>, py: Python<'_>, bytes: &[u8]) {
+        locked(&self.outbox).extend_from_slice(bytes);
+        self.send_soon(py, true);
+    }
+
+    /// What binds a log-in to the TLS connection below it.
+    pub(super) fn channel_binding(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// How many bytes wait to be sent.
+    pub(crate) fn unsent(&self) -> usize {
+        let waiting = locked(&self.outbox).len();
+        let wire = self.wire.try_lock();
+        waiting + wire.map_or(0, |mut wire| wire.output().len())
+    }
+
+    /// What is sent while the server works anyway is sent with what comes next; to a server that
+    /// waits it is sent at once.
+    fn send_soon(self: &Arc<Self>, py: Python<'_>, at_once: bool) {
+        if at_once {
+            self.flush(py);
+        } else {
+            self.link.request_flush(py, self);
+        }
+    }
+
+    /// Writes as much as the socket takes.
+    pub(crate) fn flush(self: &Arc<Self>, py: Python<'_>) {
+        self.flush_with(py, Wire::flush);
+    }
+
+    /// The same with a flush of one's own.
+    pub(super) fn flush_with(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        flush: impl FnOnce(&mut Wire) -> io::Result<Flushed>,
+    ) {
+        let (flushed, was_waiting) = {
+            let Ok(mut wire) = self.wire.try_lock() else {
+                return;
+            };
+            let was_waiting = !wire.output().is_empty();
+            {
+                let mut outbox = locked(&self.outbox);
+                if was_waiting {
+                    wire.output().extend_from_slice(&outbox);
+                    outbox.clear();
+                } else {
+                    std::mem::swap(wire.output(), &mut *outbox);
+                }
+            }
+            (flush(&mut wire), was_waiting)
+        };
+        match flushed {
+            Ok(Flushed::All) => {
+                self.link.want_write(py, self, false);
+                if was_waiting {
+                    self.changed.fire(py);
+                }
+            }
+            Ok(Flushed::WouldBlock) => self.link.want_write(py, self, true),
+            Err(error) => {
+                let error = errors::closed(py, &format!("the connection is lost: {error}"));
+                self.fail(py, Some(error));
+            }
+        }
+    }
+
+    /// Ends the connection at once: everything in flight fails.
+    pub(crate) fn fail(self: &Arc<Self>, py: Python<'_>, error: Option<PyErr>) {
+        if self.closed.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        self.link.detach(py, self);
+        if let Ok(mut wire) = self.wire.try_lock() {
+            wire.close();
+        }
+        let operations = std::mem::take(&mut *locked(&self.queue));
+        self.in_flight.store(0, Ordering::Relaxed);
+        for operation in operations {
+            let reason = match (operation.error, &error) {
+                (Some(own), _) => own,
+                (None, Some(error)) => error.clone_ref(py),
+                (None, None) => {
+                    errors::closed(py, "connection was closed in the middle of operation")
+                }
+            };
+            PgOperation::finish(operation.owner.bind(py), Err(reason), false);
+        }
+        locked(&self.session).error = error.as_ref().map(|error| error.clone_ref(py));
+        self.changed.fire(py);
+        self.hooks.closed(py, error);
+        if let Some(pool) = self.pool() {
+            pool.on_closed(py, self);
+        }
+    }
+
+    /// Why nothing can be asked any more.
+    pub(crate) fn closed_error(&self, py: Python<'_>) -> PyErr {
+        match &locked(&self.session).error {
+            Some(error) => errors::closed(
+                py,
+                &format!("the connection is closed: {}", error.value(py)),
+            ),
+            None => errors::interface(py, "connection is closed"),
+        }
+    }
+
+    pub(super) fn pool(&self) -> Option<Arc<PoolCore>> {
+        locked(&self.pool).as_ref().and_then(Weak::upgrade)
+    }
+
+    /// Room may have come for who waits in the pool.
+    pub(super) fn tell_pool(self: &Arc<Self>, py: Python<'_>) {
+        if let Some(pool) = self.pool() {
+            pool.on_progress(py, self);
+        }
+    }
+
+    /// The awaiter of an operation in flight has gone.
+    ///
+    /// Rows that still come are dropped. Alone in flight, the server is asked to stop; with others
+    /// behind it a request to cancel might hit one of those.
+    pub(crate) fn on_abandon(self: &Arc<Self>, py: Python<'_>, _owner: &PgOperation) {
+        if self.is_closed() || self.in_flight() != 1 || self.is_held() {
+            return;
+        }
+        if self.hooks.has_abandoned() {
+            self.set_held(py, true);
+            self.hooks.abandoned(py);
+        }
+    }
+
+    /// Whether a query that ended so may be sent once more.
+    pub(crate) fn may_retry(&self, py: Python<'_>, error: &PyErr) -> bool {
+        !self.is_closed() && locked(&self.session).status == b'I' && errors::is_stale(py, error)
+    }
+
+    /// The coroutine that prepares a statement before it runs it.
+    pub(crate) fn slow_path(
+        &self,
+        py: Python<'_>,
+        retry: &Retry,
+        again: bool,
+    ) -> PyResult<Py<PyAny>> {
+        let Shape {
+            mode,
+            limit,
+            column,
+            timeout_s,
+        } = &retry.shape;
+        self.hooks.slow_path(
+            py,
+            (
+                &retry.sql,
+                &retry.args,
+                *mode,
+                *limit,
+                column,
+                *timeout_s,
+                again,
+            ),
+        )
+    }
+
+    fn arm_timer(self: &Arc<Self>, py: Python<'_>, deadline: Instant) -> PyResult<()> {
+        let mut timer = locked(&self.timer);
+        if timer.is_some_and(|armed| armed <= deadline) {
+            return Ok(());
+        }
+        *timer = Some(deadline);
+        drop(timer);
+        let after = deadline.saturating_duration_since(Instant::now());
+        self.link.call_later(py, self, after)
+    }
+
+    /// Ends what is late; called by the timer.
+    pub(crate) fn on_timer(self: &Arc<Self>, py: Python<'_>) {
+        *locked(&self.timer) = None;
+        let now = Instant::now();
+        let mut late = Vec::new();
+        let mut next: Option<Instant> = None;
+        for operation in locked(&self.queue).iter_mut() {
+            match operation.deadline {
+                Some(deadline) if deadline <= now => {
+                    operation.deadline = None;
+                    late.push(operation.owner.clone_ref(py));
+                }
+                Some(deadline) => next = Some(next.map_or(deadline, |next| next.min(deadline))),
+                None => {}
+            }
+        }
+        for owner in late {
+            let owner = owner.bind(py);
+            PgOperation::fail_early(owner, errors::timeout());
+            self.on_abandon(py, owner.get());
+        }
+        if let Some(next) = next
+            && let Err(error) = self.arm_timer(py, next)
+        {
+            error.write_unraisable(py, None);
+        }
+    }
+}
+
+/// What is said of an operation beside its bytes.
+#[derive(Default)]
+pub(crate) struct Submission<'a> {
+    /// The text, for errors.
+    pub(crate) query: Option<&'a str>,
+    pub(crate) timeout_s: Option<f64>,
+    pub(crate) may_dirty: bool,
+}
+
+/// When `seconds` from now is; `None` for never.
+pub(crate) fn deadline_after(seconds: f64) -> Option<Instant> {
+    let after = Duration::try_from_secs_f64(seconds.max(0.0)).ok()?;
+    Instant::now().checked_add(after)
+}

@@ -1,0 +1,145 @@
+//! What goes wrong, as the exceptions of `fasterapi.pg.exceptions`.
+
+use super::codec::JsonError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyType};
+use runtime::protocols::Error;
+use runtime::protocols::postgres::ErrorFields;
+
+/// Makes an exception of the class `name`.
+fn make(py: Python<'_>, name: &str, message: &str) -> PyErr {
+    let made = py
+        .import("fasterapi.pg.exceptions")
+        .and_then(|module| module.getattr(name))
+        .and_then(|class| class.call1((message,)));
+    made.map_or_else(|error| error, PyErr::from_value)
+}
+
+/// A use of the driver that cannot work.
+pub(crate) fn interface(py: Python<'_>, message: &str) -> PyErr {
+    make(py, "InterfaceError", message)
+}
+
+/// The connection is gone.
+pub(crate) fn closed(py: Python<'_>, message: &str) -> PyErr {
+    make(py, "ConnectionDoesNotExistError", message)
+}
+
+/// What the server sent is against the protocol.
+pub(crate) fn protocol(py: Python<'_>, message: &str) -> PyErr {
+    make(py, "ProtocolError", message)
+}
+
+/// What was to be sent cannot be sent, as a program's mistake.
+pub(crate) fn request(error: Error) -> PyErr {
+    Python::attach(|py| interface(py, &error.to_string()))
+}
+
+/// A value that has no JSON form.
+pub(crate) fn json(error: JsonError) -> PyErr {
+    pyo3::exceptions::PyValueError::new_err(error.to_string())
+}
+
+/// The operation took longer than it may.
+pub(crate) fn timeout() -> PyErr {
+    pyo3::exceptions::PyTimeoutError::new_err(())
+}
+
+/// The argument at `position`, counted from 1, cannot be sent; `element` counts in a batch.
+pub(crate) fn argument(
+    position: usize,
+    element: Option<usize>,
+    value: &Bound<'_, PyAny>,
+    cause: PyErr,
+) -> PyErr {
+    let py = value.py();
+    let shown = value
+        .repr()
+        .map_or_else(|_| "?".into(), |repr| repr.to_string());
+    let inner = cause.value(py).to_string();
+    let place = element.map_or_else(String::new, |element| {
+        format!(" in element #{element} of executemany() sequence")
+    });
+    let shown = cut(&shown);
+    let message = format!("invalid input for query argument ${position}{place}: {shown} ({inner})");
+    let error = make(py, "DataError", &message);
+    error.set_cause(py, Some(cause));
+    error
+}
+
+/// Keeps the message readable when the value is huge.
+fn cut(shown: &str) -> String {
+    const CHARS_MAX: usize = 200;
+    if shown.chars().nth(CHARS_MAX).is_none() {
+        return shown.to_owned();
+    }
+    shown.chars().take(CHARS_MAX).chain("...".chars()).collect()
+}
+
+/// The number of arguments is not the statement's.
+pub(crate) fn argument_count(py: Python<'_>, expected: usize, given: usize) -> PyErr {
+    let plural = if expected == 1 { "" } else { "s" };
+    let were = if given == 1 { "was" } else { "were" };
+    let hint = "HINT:  Check the query against the passed list of arguments.";
+    interface(
+        py,
+        &format!(
+            "the server expects {expected} argument{plural} for this query, {given} {were} passed\n{hint}"
+        ),
+    )
+}
+
+/// The fields of an error or a notice by their letters.
+pub(crate) fn fields_dict<'py>(
+    py: Python<'py>,
+    fields: &ErrorFields<'_>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    for (letter, value) in fields.iter() {
+        dict.set_item(char::from(letter).to_string(), value)?;
+    }
+    Ok(dict)
+}
+
+/// What the server reports, as the class of its SQLSTATE.
+pub(crate) fn server(py: Python<'_>, fields: &ErrorFields<'_>, query: Option<&str>) -> PyErr {
+    static FROM_FIELDS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let made = FROM_FIELDS
+        .get_or_try_init(py, || -> PyResult<Py<PyAny>> {
+            let module = py.import("fasterapi.pg.exceptions")?;
+            Ok(module.getattr("from_fields")?.unbind())
+        })
+        .and_then(|make| make.bind(py).call1((fields_dict(py, fields)?, query)));
+    made.map_or_else(|error| error, PyErr::from_value)
+}
+
+/// The SQLSTATE of an exception that [`server`] made.
+pub(crate) fn sqlstate(py: Python<'_>, error: &PyErr) -> Option<String> {
+    let value = error.value(py);
+    value
+        .getattr(pyo3::intern!(py, "sqlstate"))
+        .ok()?
+        .extract()
+        .ok()
+}
+
+/// Whether `error` says that a cached statement does not fit any more: its result has another
+/// type now, or the server has forgotten it.
+pub(crate) fn is_stale(py: Python<'_>, error: &PyErr) -> bool {
+    match sqlstate(py, error).as_deref() {
+        // invalid_sql_statement_name: what a pooler's other server does not know.
+        Some("26000") => true,
+        // feature_not_supported: told apart by the routine, the message being translated.
+        Some("0A000") => error.get_type(py).is(&stale_class(py)),
+        _ => false,
+    }
+}
+
+fn stale_class(py: Python<'_>) -> Py<PyType> {
+    let found = py
+        .import("fasterapi.pg.exceptions")
+        .and_then(|module| module.getattr("InvalidCachedStatementError"))
+        .and_then(|class| Ok(class.cast_into::<PyType>()?));
+    found.map_or_else(|_| py.get_type::<PyAny>().unbind(), Bound::unbind)
+}

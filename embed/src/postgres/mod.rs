@@ -1,0 +1,46 @@
+//! The PostgreSQL driver: what Python asks, what the server answers.
+//!
+//! The path of a query: `pool.rs` or `connection.rs` -> `statement.rs` encodes -> `core.rs` sends;
+//! `receive.rs` takes frames -> `operation.rs` -> `rows.rs` makes objects -> `awaitable.rs` wakes.
+
+mod awaitable;
+mod codec;
+mod connection;
+mod copy;
+mod core;
+mod errors;
+mod hooks;
+mod link;
+mod login;
+mod operation;
+mod pool;
+mod receive;
+mod record;
+mod rows;
+mod session;
+mod shard_link;
+mod signal;
+mod starting;
+mod state;
+mod statement;
+mod statement_cache;
+mod waiter;
+
+pub(crate) use codec::PyTypes;
+use pyo3::prelude::*;
+
+/// Adds the driver's classes to `fasterapi._core`.
+pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<PyTypes>()?;
+    module.add_class::<awaitable::PgOperation>()?;
+    module.add_class::<copy::PgCopyIn>()?;
+    module.add_class::<copy::PgCopyOut>()?;
+    module.add_class::<state::PgState>()?;
+    module.add_class::<connection::PgConnection>()?;
+    module.add_class::<pool::PgPool>()?;
+    module.add_class::<record::Record>()?;
+    module.add_class::<statement::PgStatement>()?;
+    module.add_function(wrap_pyfunction!(record::make_record, module)?)?;
+    module.add_function(wrap_pyfunction!(login::scram_key, module)?)?;
+    Ok(())
+}

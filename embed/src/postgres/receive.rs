@@ -1,0 +1,285 @@
+//! What comes from the server: frame by frame to the operation it answers.
+
+use super::awaitable::PgOperation;
+use super::core::{Core, locked};
+use super::errors;
+use super::operation::{Flow, Operation, Work};
+use crate::event_loop::EventLoop;
+use pyo3::prelude::*;
+use runtime::postgres::{Received, Wire};
+use runtime::protocols::Error;
+use runtime::protocols::Parsed;
+use runtime::protocols::postgres::{ErrorFields, Message, TransactionStatus, parse_frame, tag};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// What a look at the socket came to.
+pub(crate) enum Looked {
+    /// There may be more.
+    More,
+    /// The socket is empty, or somebody else holds the wire.
+    Empty,
+    /// The connection has ended.
+    Ended,
+}
+
+impl Core {
+    /// Reads what the socket has and answers whom it concerns; for asyncio's loops.
+    pub(crate) fn on_readable(self: &Arc<Self>, py: Python<'_>) {
+        let looked = {
+            let Ok(mut wire) = self.wire.try_lock() else {
+                return;
+            };
+            let received = wire.receive();
+            self.received(py, &mut wire, received, false)
+        };
+        self.settle(py, looked);
+    }
+
+    /// The same in the reactor, where no Python code runs below us: it is only called when
+    /// something has come.
+    pub(crate) fn look(
+        self: &Arc<Self>,
+        receive: impl FnOnce(&mut Wire) -> io::Result<Received>,
+    ) -> Looked {
+        let Ok(mut wire) = self.wire.try_lock() else {
+            return Looked::Empty;
+        };
+        let received = receive(&mut wire);
+        if let Ok(Received::WouldBlock) = received {
+            return Looked::Empty;
+        }
+        Python::attach(|py| {
+            let looked = self.received(py, &mut wire, received, true);
+            drop(wire);
+            let looked = self.settle(py, looked);
+            if let Ok(event_loop) = EventLoop::current() {
+                event_loop.after_python(py);
+            }
+            looked
+        })
+    }
+
+    fn received(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        wire: &mut Wire,
+        received: io::Result<Received>,
+        is_now: bool,
+    ) -> (Looked, Option<PyErr>) {
+        match received {
+            Ok(Received::Bytes) => (Looked::More, self.take(py, wire, is_now).err()),
+            Ok(Received::WouldBlock) => (Looked::Empty, None),
+            Ok(Received::Closed) => (Looked::Ended, None),
+            Err(error) => {
+                let problem = format!("the connection is lost: {error}");
+                (Looked::Ended, Some(errors::closed(py, &problem)))
+            }
+        }
+    }
+
+    /// After a look: sends what was asked for meanwhile, or ends the connection.
+    fn settle(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        (looked, problem): (Looked, Option<PyErr>),
+    ) -> Looked {
+        if let Some(problem) = problem {
+            self.fail(py, Some(problem));
+            return Looked::Ended;
+        }
+        if matches!(looked, Looked::Ended) {
+            let last_words = locked(&self.session).last_words.take();
+            self.fail(py, last_words);
+            return looked;
+        }
+        if self.is_closed() {
+            return Looked::Ended;
+        }
+        self.flush(py);
+        looked
+    }
+
+    /// Takes every whole frame that has come.
+    fn take(self: &Arc<Self>, py: Python<'_>, wire: &mut Wire, is_now: bool) -> PyResult<()> {
+        let mut current = self.next_operation(py);
+        let mut used = 0;
+        let bytes = wire.input();
+        let taken = loop {
+            let rest = &bytes[used..];
+            let frame = match parse_frame(rest, self.message_bytes_max) {
+                Ok(Parsed::Complete {
+                    value,
+                    used: length,
+                }) => {
+                    used += length;
+                    value
+                }
+                Ok(Parsed::Incomplete) => break Ok(()),
+                Err(error) => break Err(broken(py, error)),
+            };
+            let body = frame.body.of(rest);
+            let handled = self.frame(py, &mut current, frame.tag, body, is_now);
+            if let Err(error) = handled {
+                break Err(error);
+            }
+            if self.is_closed() {
+                break Ok(());
+            }
+        };
+        wire.consume(used);
+        match current {
+            Some(current) if self.is_closed() => {
+                let error = current.error.unwrap_or_else(|| self.closed_error(py));
+                PgOperation::finish(current.owner.bind(py), Err(error), false);
+            }
+            Some(current) => locked(&self.queue).push_front(current),
+            None => {}
+        }
+        taken
+    }
+
+    /// The operation that the next message answers.
+    fn next_operation(&self, py: Python<'_>) -> Option<Operation> {
+        let mut next = locked(&self.queue).pop_front()?;
+        if let Work::Rows(rows) = &mut next.work
+            && next.owner.get().is_abandoned()
+        {
+            rows.drop_rest();
+        }
+        let _ = py;
+        Some(next)
+    }
+
+    fn frame(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        current: &mut Option<Operation>,
+        kind: u8,
+        body: &[u8],
+        is_now: bool,
+    ) -> PyResult<()> {
+        match kind {
+            tag::READY_FOR_QUERY => return self.ready(py, current, body, is_now),
+            tag::NOTICE_RESPONSE => {
+                let fields = ErrorFields::new(body).map_err(|error| broken(py, error))?;
+                self.hooks.notice(py, &errors::fields_dict(py, &fields)?);
+                return Ok(());
+            }
+            tag::NOTIFICATION_RESPONSE => {
+                let told = Message::parse(kind, body).map_err(|error| broken(py, error))?;
+                if let Message::NotificationResponse(told) = told {
+                    self.hooks
+                        .notification(py, told.pid, &told.channel, &told.payload);
+                }
+                return Ok(());
+            }
+            tag::PARAMETER_STATUS => {
+                let set = Message::parse(kind, body).map_err(|error| broken(py, error))?;
+                if let Message::ParameterStatus(set) = set {
+                    locked(&self.session).set_parameter(set.name, set.value);
+                }
+                return Ok(());
+            }
+            _ => {}
+        }
+        let Some(operation) = current.as_mut() else {
+            return self.unasked(py, kind, body);
+        };
+        match operation
+            .message(py, kind, body)
+            .map_err(|error| broken(py, error))?
+        {
+            Flow::Next => {
+                if let Work::Start(starting) = &mut operation.work
+                    && !starting.out.is_empty()
+                {
+                    let bytes = starting.out.split();
+                    self.send_more(py, &bytes);
+                }
+            }
+            Flow::Changed => self.changed.fire(py),
+            Flow::Tell(result) => self.tell(py, current, result, is_now),
+        }
+        Ok(())
+    }
+
+    /// A message although nothing was asked: only an error may come so, before the end.
+    fn unasked(&self, py: Python<'_>, kind: u8, body: &[u8]) -> PyResult<()> {
+        if kind != tag::ERROR_RESPONSE {
+            let problem = "the server answers what was not asked";
+            return Err(errors::protocol(py, problem));
+        }
+        let fields = ErrorFields::new(body).map_err(|error| broken(py, error))?;
+        let error = errors::server(py, &fields, None);
+        locked(&self.session).last_words = Some(error);
+        Ok(())
+    }
+
+    /// A log-in wants a key or was refused: its awaiter is told, the log-in is kept.
+    fn tell(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        current: &mut Option<Operation>,
+        result: PyResult<Py<PyAny>>,
+        is_now: bool,
+    ) {
+        let Some(operation) = current.take() else {
+            return;
+        };
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        let owner = operation.owner;
+        if let Work::Start(starting) = operation.work {
+            locked(&self.session).starting = Some(starting);
+        }
+        PgOperation::finish(owner.bind(py), result, is_now);
+    }
+
+    /// The cycle of the current operation is over.
+    fn ready(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        current: &mut Option<Operation>,
+        body: &[u8],
+        is_now: bool,
+    ) -> PyResult<()> {
+        let status = TransactionStatus::new(body).map_err(|error| broken(py, error))?;
+        let Some(operation) = current.take() else {
+            let problem = "the server is ready although nothing was asked";
+            return Err(errors::protocol(py, problem));
+        };
+        {
+            let mut session = locked(&self.session);
+            session.status = status as u8;
+            if let Work::Start(starting) = &operation.work {
+                if !starting.is_done() {
+                    drop(session);
+                    return Err(errors::protocol(py, "the server skipped the log-in"));
+                }
+                session.pid = starting.pid;
+                session.secret.clone_from(&starting.secret);
+            } else {
+                session.last_status.clone_from(&operation.tag);
+            }
+        }
+        let left = self.in_flight.fetch_sub(1, Ordering::Relaxed) - 1;
+        let owner = operation.owner.clone_ref(py);
+        let result = operation.conclude(py);
+        PgOperation::finish(owner.bind(py), result, is_now);
+        if left == 0 {
+            self.changed.fire(py);
+        }
+        self.tell_pool(py);
+        *current = self.next_operation(py);
+        Ok(())
+    }
+}
+
+/// The server broke the protocol: the connection cannot go on.
+fn broken(py: Python<'_>, error: Error) -> PyErr {
+    match error {
+        Error::PostgresAuthentication(why) => errors::interface(py, why),
+        other => errors::protocol(py, &other.to_string()),
+    }
+}
