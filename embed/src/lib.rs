@@ -27,6 +27,7 @@ pub mod options;
 mod passed_fd;
 mod pending;
 mod pip_form;
+mod postgres;
 pub mod preflight;
 mod python_application;
 mod python_module;

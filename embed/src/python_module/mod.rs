@@ -13,6 +13,7 @@ mod websocket_send;
 use crate::convert::{json_in, json_out};
 use crate::event_loop::EventLoop;
 use crate::local_shard::{self, LocalShard};
+use crate::postgres::codec::PyTypes;
 use crate::request_task::RequestTask;
 use crate::task_interface::TaskWait;
 use crate::thread_call::run_in_thread;
@@ -71,6 +72,7 @@ pub fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(gzip, module)?)?;
     module.add_function(wrap_pyfunction!(main, module)?)?;
     module.add_class::<LocalShard>()?;
+    module.add_class::<PyTypes>()?;
     module.add_function(wrap_pyfunction!(uninstall_loop, module)?)?;
     module.add_function(wrap_pyfunction!(report_failure, module)?)?;
     Ok(())

@@ -1,0 +1,3 @@
+//! The PostgreSQL driver: what Python sees of it.
+
+pub(crate) mod codec;
