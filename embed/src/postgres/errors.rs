@@ -1,6 +1,5 @@
 //! What goes wrong, as the exceptions of `fasterapi.pg.exceptions`.
 
-use super::codec::JsonError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyType};
@@ -34,11 +33,6 @@ pub(crate) fn protocol(py: Python<'_>, message: &str) -> PyErr {
 /// What was to be sent cannot be sent, as a program's mistake.
 pub(crate) fn request(error: Error) -> PyErr {
     Python::attach(|py| interface(py, &error.to_string()))
-}
-
-/// A value that has no JSON form.
-pub(crate) fn json(error: JsonError) -> PyErr {
-    pyo3::exceptions::PyValueError::new_err(error.to_string())
 }
 
 /// The operation took longer than it may.

@@ -1,11 +1,10 @@
 //! DataRow messages become Python objects, straight from the receive buffer.
 
-use super::errors;
 use super::record::Record;
 use super::statement::Statement;
 use pyo3::exceptions::{PyIndexError, PyKeyError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyString};
+use pyo3::types::{PyList, PyString};
 use runtime::protocols::Error;
 use runtime::protocols::postgres::DataRow;
 use std::sync::Arc;
@@ -20,8 +19,6 @@ pub(crate) enum Sink {
     Value(usize, Option<Py<PyAny>>),
     /// Nothing: only the command's tag is wanted.
     Status,
-    /// A JSON array of objects.
-    Json(Vec<u8>),
     /// A list of records, and whether the portal has more.
     Portal(Py<PyList>),
 }
@@ -31,7 +28,6 @@ pub(crate) mod mode {
     pub(crate) const FIRST: u8 = 1;
     pub(crate) const VALUE: u8 = 2;
     pub(crate) const STATUS: u8 = 3;
-    pub(crate) const JSON: u8 = 4;
 }
 
 impl Sink {
@@ -49,7 +45,6 @@ impl Sink {
             mode::FIRST => Self::First(None),
             mode::VALUE => Self::Value(column_of(column, statement)?, None),
             mode::STATUS => Self::Status,
-            mode::JSON => Self::Json(vec![b'[']),
             _ => Self::Records(PyList::empty(py).unbind()),
         })
     }
@@ -153,7 +148,6 @@ impl Rows {
                 Ok(())
             }
             Sink::Status => Ok(()),
-            Sink::Json(out) => json_object(statement, row, out),
         }
     }
 
@@ -167,10 +161,6 @@ impl Rows {
                 .unbind(),
             Sink::First(value) | Sink::Value(_, value) => value.unwrap_or_else(|| py.None()),
             Sink::Status => tag.unwrap_or("").into_pyobject(py)?.into_any().unbind(),
-            Sink::Json(mut out) => {
-                out.push(b']');
-                PyBytes::new(py, &out).into_any().unbind()
-            }
         })
     }
 }
@@ -189,28 +179,4 @@ fn record<'py>(
         });
     }
     Record::create(py, &statement.descriptor, values)
-}
-
-/// One row as a JSON object, without Python objects.
-fn json_object(statement: &Statement, row: &DataRow<'_>, out: &mut Vec<u8>) -> PyResult<()> {
-    if out.len() > 1 {
-        out.push(b',');
-    }
-    out.push(b'{');
-    let columns = row
-        .iter()
-        .zip(&statement.decoders)
-        .zip(&statement.json_keys);
-    for (position, ((bytes, codec), key)) in columns.enumerate() {
-        if position > 0 {
-            out.push(b',');
-        }
-        out.extend_from_slice(key);
-        match bytes {
-            Some(bytes) => codec.json_text(bytes, out).map_err(errors::json)?,
-            None => out.extend_from_slice(b"null"),
-        }
-    }
-    out.push(b'}');
-    Ok(())
 }

@@ -25,8 +25,6 @@ pub(crate) struct Statement {
     pub(crate) columns: Box<[ColumnTuple]>,
     pub(crate) decoders: Box<[Arc<Codec>]>,
     pub(crate) descriptor: Arc<Descriptor>,
-    /// Each column's name as the key of a JSON object, with its colon.
-    pub(crate) json_keys: Box<[Box<[u8]>]>,
     /// Bind for the unnamed portal, but for the values.
     template: BindTemplate,
     /// Running it may change what the session has set.
@@ -75,7 +73,6 @@ impl Statement {
             .collect::<PyResult<Box<[_]>>>()?;
         let names: Vec<_> = columns.iter().map(|column| column.0.as_str()).collect();
         Ok(Arc::new(Self {
-            json_keys: names.iter().map(|name| json_key(name)).collect(),
             may_dirty: may_change_session(&definition.query),
             descriptor: Descriptor::new(py, &names, definition.record_class)?,
             template: template("", &definition.name, &parameters, &decoders)?,
@@ -164,13 +161,6 @@ impl Statement {
     pub(crate) fn last_use(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
-}
-
-fn json_key(name: &str) -> Box<[u8]> {
-    // A string always has a JSON form.
-    let mut key = serde_json::to_vec(name).unwrap_or_default();
-    key.push(b':');
-    key.into()
 }
 
 /// Why a Bind was not written.

@@ -1,0 +1,1 @@
+"""PostgreSQL with asyncpg's names and semantics: ``import fasterapi.pg as asyncpg``."""

@@ -1,0 +1,170 @@
+//! Composite types, and rows that belong to no type.
+
+use super::Codec;
+use super::array::items_of;
+use super::types::WeakTypes;
+use super::wire::{Malformed, Reader, count_of, kind_of, put_nullable};
+use bytes::{BufMut, BytesMut};
+use pyo3::exceptions::{PyNotImplementedError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyMapping, PyTuple};
+use std::sync::Arc;
+
+/// The type identifier and the length that come before each field.
+const FIELD_BYTES: usize = 8;
+
+/// A field of a composite type.
+#[derive(Debug)]
+pub(crate) struct Field {
+    pub(crate) name: String,
+    pub(crate) oid: u32,
+    pub(crate) codec: Arc<Codec>,
+}
+
+/// A composite type, all of whose fields have binary forms.
+#[derive(Debug)]
+pub(crate) struct CompositeCodec {
+    pub(crate) name: String,
+    pub(crate) fields: Vec<Field>,
+}
+
+/// The row that Python sees.
+///
+/// # Errors
+/// When memory is short.
+pub(crate) fn make_record<'py>(
+    py: Python<'py>,
+    _composite: &CompositeCodec,
+    values: Vec<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    Ok(PyTuple::new(py, values)?.into_any())
+}
+
+impl CompositeCodec {
+    /// The bytes of each field.
+    ///
+    /// # Errors
+    /// When the fields are not those of the type (any more).
+    pub(super) fn split<'a>(
+        &self,
+        bytes: &'a [u8],
+        mut each: impl FnMut(&Field, Option<&'a [u8]>) -> PyResult<()>,
+    ) -> PyResult<()> {
+        let mut reader = Reader::new(bytes);
+        if reader.count(FIELD_BYTES)? != self.fields.len() {
+            return Err(Malformed("a composite value of other fields").into());
+        }
+        for field in &self.fields {
+            if reader.u32()? != field.oid {
+                return Err(Malformed("a field of another type").into());
+            }
+            each(field, reader.value()?)?;
+        }
+        Ok(reader.end()?)
+    }
+
+    pub(super) fn decode<'py>(&self, py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+        let mut values = Vec::with_capacity(self.fields.len());
+        self.split(bytes, |field, bytes| {
+            values.push(match bytes {
+                Some(bytes) => field.codec.decode(py, bytes)?,
+                None => py.None().into_bound(py),
+            });
+            Ok(())
+        })?;
+        make_record(py, self, values)
+    }
+
+    /// Takes a mapping (what it leaves out is NULL), or a sequence of all fields.
+    pub(super) fn encode(&self, value: &Bound<'_, PyAny>, out: &mut BytesMut) -> PyResult<()> {
+        out.put_i32(count_of(self.fields.len(), "that many fields")?);
+        if value.is_instance_of::<PyDict>() || value.cast::<PyMapping>().is_ok() {
+            return self.encode_mapping(value, out);
+        }
+        let Some(items) = items_of(value) else {
+            return Err(PyTypeError::new_err(format!(
+                "expected a tuple, a mapping or a Record for composite type {}, got {}",
+                self.name,
+                kind_of(value)
+            )));
+        };
+        let items = items?;
+        if items.len() != self.fields.len() {
+            return Err(PyValueError::new_err(format!(
+                "composite type {} has {} elements, not {}",
+                self.name,
+                self.fields.len(),
+                items.len()
+            )));
+        }
+        for (field, item) in self.fields.iter().zip(items.iter()) {
+            field.encode(&item, out)?;
+        }
+        Ok(())
+    }
+
+    fn encode_mapping(&self, value: &Bound<'_, PyAny>, out: &mut BytesMut) -> PyResult<()> {
+        let py = value.py();
+        for key in value.try_iter()? {
+            let key = key?;
+            let name: Option<String> = key.extract().ok();
+            let is_known = |name| self.fields.iter().any(|field| field.name == name);
+            if !name.is_some_and(is_known) {
+                return Err(PyValueError::new_err(format!(
+                    "{} is not a valid element of composite type {}",
+                    key.repr()?.to_string_lossy(),
+                    self.name
+                )));
+            }
+        }
+        for field in &self.fields {
+            let item = if value.contains(&field.name)? {
+                value.get_item(&field.name)?
+            } else {
+                py.None().into_bound(py)
+            };
+            field.encode(&item, out)?;
+        }
+        Ok(())
+    }
+}
+
+impl Field {
+    fn encode(&self, value: &Bound<'_, PyAny>, out: &mut BytesMut) -> PyResult<()> {
+        out.put_u32(self.oid);
+        put_nullable(out, value, |out| self.codec.encode(value, out))
+    }
+}
+
+/// The codec of a field of a row without a type, by what the row says itself.
+///
+/// # Errors
+/// `NotImplementedError` where the type is unknown or has no binary form that we know.
+pub(super) fn field_codec(types: &WeakTypes, oid: u32, position: usize) -> PyResult<Arc<Codec>> {
+    let codec = types.codec(oid).filter(|codec| codec.format() == 1);
+    codec.ok_or_else(|| {
+        PyNotImplementedError::new_err(format!(
+            "no decoder for composite type element in position {position} of type OID {oid}"
+        ))
+    })
+}
+
+/// A `record`: a tuple.
+pub(super) fn decode_row<'py>(
+    py: Python<'py>,
+    types: &WeakTypes,
+    bytes: &[u8],
+) -> PyResult<Bound<'py, PyAny>> {
+    let mut reader = Reader::new(bytes);
+    let count = reader.count(FIELD_BYTES)?;
+    let mut values = Vec::with_capacity(count);
+    for position in 0..count {
+        let oid = reader.u32()?;
+        values.push(match reader.value()? {
+            Some(bytes) => field_codec(types, oid, position)?.decode(py, bytes)?,
+            None => py.None().into_bound(py),
+        });
+    }
+    reader.end()?;
+    Ok(PyTuple::new(py, values)?.into_any())
+}
