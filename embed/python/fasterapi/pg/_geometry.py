@@ -27,7 +27,7 @@ class Point(tuple[float, float]):
         return super().__new__(cls, (float(x), float(y)))
 
     def __getnewargs__(self) -> tuple[float, float]:
-        return tuple(self)
+        return (self[0], self[1])
 
     __repr__ = _repr
 
@@ -52,7 +52,7 @@ class Box(tuple[Point, Point]):
         return super().__new__(cls, (Point(*high), Point(*low)))
 
     def __getnewargs__(self) -> tuple[Point, Point]:
-        return tuple(self)
+        return (self[0], self[1])
 
     __repr__ = _repr
 
@@ -72,25 +72,25 @@ class Line(tuple[float, float, float]):
 
     __slots__ = ()
 
-    def __new__(cls, A: float, B: float, C: float) -> Self:  # noqa: N803
+    def __new__(cls, A: float, B: float, C: float) -> Self:
         """The numbers stay what they are."""
         return super().__new__(cls, (A, B, C))
 
     def __getnewargs__(self) -> tuple[float, float, float]:
-        return tuple(self)
+        return (self[0], self[1], self[2])
 
     @property
-    def A(self) -> float:  # noqa: N802
+    def A(self) -> float:
         """The factor of x."""
         return self[0]
 
     @property
-    def B(self) -> float:  # noqa: N802
+    def B(self) -> float:
         """The factor of y."""
         return self[1]
 
     @property
-    def C(self) -> float:  # noqa: N802
+    def C(self) -> float:
         """The constant."""
         return self[2]
 
@@ -105,7 +105,7 @@ class LineSegment(tuple[Point, Point]):
         return super().__new__(cls, (Point(*p1), Point(*p2)))
 
     def __getnewargs__(self) -> tuple[Point, Point]:
-        return tuple(self)
+        return (self[0], self[1])
 
     __repr__ = _repr
 
@@ -176,7 +176,7 @@ class Circle(tuple[Point, float]):
         return super().__new__(cls, (center, radius))
 
     def __getnewargs__(self) -> tuple[Point, float]:
-        return tuple(self)
+        return (self[0], self[1])
 
     @property
     def center(self) -> Point:

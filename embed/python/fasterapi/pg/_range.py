@@ -135,8 +135,8 @@ def _make_range(
     kind: type[Range[T]],
     lower: T | None,
     upper: T | None,
-    lower_inc: bool,  # noqa: FBT001
-    upper_inc: bool,  # noqa: FBT001
-    empty: bool,  # noqa: FBT001
+    lower_inc: bool,
+    upper_inc: bool,
+    empty: bool,
 ) -> Range[T]:
     return kind(lower, upper, lower_inc=lower_inc, upper_inc=upper_inc, empty=empty)

@@ -9,8 +9,11 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyFloat, PyList, PyString, PyType};
 
-/// Pairs of an hstore; a value may be NULL.
-pub(super) fn hstore_of(bytes: &[u8]) -> Result<Vec<(&[u8], Option<&[u8]>)>, Malformed> {
+/// A key and its value, which may be NULL.
+pub(super) type Pair<'a> = (&'a [u8], Option<&'a [u8]>);
+
+/// The pairs of an hstore.
+pub(super) fn hstore_of(bytes: &[u8]) -> Result<Vec<Pair<'_>>, Malformed> {
     let mut reader = Reader::new(bytes);
     let count = reader.count(8)?;
     let mut pairs = Vec::with_capacity(count);

@@ -1,7 +1,7 @@
 //! Points and what is made of them.
 
 use super::number::float;
-use super::wire::{Malformed, Reader, count_of, kind_of};
+use super::wire::{Reader, count_of, kind_of};
 use bytes::{BufMut, BytesMut};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -119,16 +119,6 @@ fn points<'py>(py: Python<'py>, reader: &mut Reader<'_>) -> PyResult<Bound<'py, 
     let count = reader.count(POINT_BYTES)?;
     let points = (0..count).map(|_| point(py, reader));
     PyTuple::new(py, points.collect::<PyResult<Vec<_>>>()?)
-}
-
-/// Two numbers.
-pub(super) fn numbers(bytes: &[u8]) -> Result<Vec<f64>, Malformed> {
-    let mut reader = Reader::new(bytes);
-    let mut numbers = Vec::with_capacity(bytes.len() / 8);
-    while !reader.rest().is_empty() {
-        numbers.push(reader.f64()?);
-    }
-    Ok(numbers)
 }
 
 fn items<'py>(value: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {

@@ -20,7 +20,7 @@ impl PyTypes {
     }
 
     fn codec(&self, oid: u32) -> PyResult<Arc<super::Codec>> {
-        self.types
+        self.types()
             .codec(oid)
             .ok_or_else(|| PyKeyError::new_err(oid))
     }
