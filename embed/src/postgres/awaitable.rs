@@ -13,6 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Begins an operation; called with its own awaitable.
 type Begin = Box<dyn FnOnce(&Bound<'_, PgOperation>) -> PyResult<Begun> + Send + Sync>;
 
+/// Undoes what nobody is given.
+type TakeBack = Box<dyn FnOnce(Python<'_>) + Send + Sync>;
+
 /// What became of the beginning.
 pub(crate) enum Begun {
     /// The server answers on this connection.
@@ -55,7 +58,7 @@ struct State {
     abandoned: bool,
     retry: Option<Retry>,
     /// Takes back what came of it when nobody is left to be given it.
-    take_back: Option<Box<dyn FnOnce(Python<'_>) + Send + Sync>>,
+    take_back: Option<TakeBack>,
 }
 
 /// An operation of the driver, to be awaited once.

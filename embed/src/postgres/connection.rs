@@ -312,8 +312,7 @@ impl PgConnection {
     /// Raises `KeyError` with a list of oids: types that `types` must be told of first.
     #[pyo3(signature = (name, sql, parameter_oids, columns, *, record_class = None, cache = false))]
     fn define(
-        &self,
-        py: Python<'_>,
+        slf: &Bound<'_, Self>,
         name: String,
         sql: String,
         parameter_oids: Vec<u32>,
@@ -321,17 +320,18 @@ impl PgConnection {
         record_class: Option<&Bound<'_, PyType>>,
         cache: bool,
     ) -> PyResult<PgStatement> {
+        let core = &slf.get().core;
         let definition = Definition {
             name,
             query: sql,
             parameter_oids,
             columns,
-            types: &self.core.types,
+            types: &core.types,
             record_class,
         };
-        let inner = Statement::define(py, definition)?;
+        let inner = Statement::define(slf.py(), definition)?;
         if cache {
-            locked(&self.core.statements).keep(&inner);
+            locked(&core.statements).keep(&inner);
         }
         Ok(PgStatement { inner })
     }

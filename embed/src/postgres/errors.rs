@@ -125,7 +125,7 @@ pub(crate) fn is_stale(py: Python<'_>, error: &PyErr) -> bool {
         // invalid_sql_statement_name: what a pooler's other server does not know.
         Some("26000") => true,
         // feature_not_supported: told apart by the routine, the message being translated.
-        Some("0A000") => error.get_type(py).is(&stale_class(py)),
+        Some("0A000") => error.get_type(py).is(stale_class(py)),
         _ => false,
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn start(
     let user = user.map_or("", |(_, user)| user.as_str());
     let binding = core.channel_binding();
     let authenticator = Authenticator::new(user, password, binding, &runtime::postgres::nonce()?);
-    let work = Work::Start(Starting::new(authenticator));
+    let work = Work::Start(Box::new(Starting::new(authenticator)));
     core.submit(owner, work, Submission::default(), |out| {
         let pairs = parameters
             .iter()

@@ -27,7 +27,7 @@ pub(crate) enum Work {
     /// COPY ... FROM STDIN.
     CopyIn(CopyInStart),
     /// Authentication and what follows until the session is ready.
-    Start(Starting),
+    Start(Box<Starting>),
 }
 
 /// What Describe has told so far.

@@ -214,8 +214,7 @@ impl Record {
     /// Pairs of name and value, in order.
     fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
         let pairs = self.descriptor.names.iter().zip(&self.values);
-        let pairs: Vec<_> = pairs.map(|(name, value)| (name, value)).collect();
-        PyList::new(py, pairs)?.try_iter()
+        PyList::new(py, pairs.collect::<Vec<_>>())?.try_iter()
     }
 
     fn __reduce_ex__(&self, _protocol: i32) -> PyResult<()> {

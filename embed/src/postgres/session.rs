@@ -19,7 +19,7 @@ pub(crate) struct Session {
     /// An error that the server sent without being asked: it is about to hang up.
     pub(crate) last_words: Option<PyErr>,
     /// A log-in that waits for its key.
-    pub(crate) starting: Option<Starting>,
+    pub(crate) starting: Option<Box<Starting>>,
 }
 
 impl Default for Session {
