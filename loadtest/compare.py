@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from comparison.framework_servers import FRAMEWORK_SERVERS
-from comparison.installation import install
+from comparison.installation import install, install_wheel
 from comparison.processes import LOADTEST_CORE, Fleet, NotAvailable, Running
 from comparison.realtime import RealtimeBench
 from comparison.realtime_rows import selected as selected_realtime_rows
@@ -27,6 +27,10 @@ from comparison.rows import GROUPS, ROW_BY_NAME, ROWS
 from comparison.servers import PINS, SERVERS, YARDSTICK, Server
 from comparison.summary import summary
 from comparison.table import Run, markdown
+from postgres.bench import PACKAGES as POSTGRES_PACKAGES
+from postgres.bench import PostgresBench, drivers_for
+from postgres.bench import selected as selected_postgres_rows
+from postgres.table import postgres_markdown
 
 WARM_UP_S = 0.3
 # Time a run takes besides its window and warm-up, before it is given up.
@@ -129,6 +133,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--fasterapi", type=Path, help="binary; left out of the table if absent")
     parser.add_argument("--loadtest", type=Path, required=True, help="load generator binary")
     parser.add_argument("--realtime", type=Path, help="realtime load generator binary")
+    parser.add_argument("--wheel", type=Path, help="our package, for the rows of postgres")
     parser.add_argument("--yardstick", type=Path, required=True, help="limit server binary")
     parser.add_argument("--venv", type=Path, required=True, help="where the peers are installed")
     parser.add_argument("--rounds", type=int, default=5)
@@ -136,7 +141,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--rows",
         default="all",
-        help="server, framework, realtime, all, or patterns such as 'str/1,json*,echo-64-*'",
+        help="server, framework, realtime, all (of these), postgres, or patterns such as "
+        "'str/1,json*,echo-64-*,pg/one-row*'",
     )
     parser.add_argument("--servers", default="*", help="patterns of servers, such as 'gran*,robyn'")
     parser.add_argument(
@@ -261,6 +267,21 @@ def measure_realtime(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     return text, {"realtime_runs": runs, "realtime_not_available": fleet.not_available}
 
 
+def measure_postgres(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """The same of the rows of PostgreSQL drivers."""
+    failures = install(options.python, options.venv, set(POSTGRES_PACKAGES))
+    if failures:
+        sys.exit(f"the drivers cannot be installed: {failures}")
+    if options.wheel is not None:
+        install_wheel(options.venv, options.wheel)
+    drivers = drivers_for(options, options.wheel is not None)
+    bench = PostgresBench(options, options.venv / "bin" / "python", drivers)
+    bench.measure()
+    text = postgres_markdown(bench.runs, bench.not_available, setting(options))
+    runs = [asdict(run) for run in bench.runs]
+    return text, {"postgres_runs": runs, "postgres_not_available": bench.not_available}
+
+
 def main() -> None:
     """Starts the servers, measures round by round, and prints the tables."""
     options = arguments()
@@ -274,6 +295,10 @@ def main() -> None:
         content |= found
     if selected_realtime_rows(options.rows):
         text, found = measure_realtime(options)
+        texts.append(text)
+        content |= found
+    if selected_postgres_rows(options.rows):
+        text, found = measure_postgres(options)
         texts.append(text)
         content |= found
     if not texts:

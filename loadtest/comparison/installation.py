@@ -32,6 +32,13 @@ def install(python: Path, venv: Path, packages: set[str]) -> dict[str, str]:
     return failures
 
 
+def install_wheel(venv: Path, wheel: Path) -> None:
+    """Installs a package that was built here, in place of what an earlier build left."""
+    command: list[str | Path] = [venv / "bin" / "python", "-m", "pip", "install", "--quiet"]
+    command += ["--disable-pip-version-check", "--force-reinstall", "--no-deps", wheel]
+    subprocess.run(command, check=True, timeout=INSTALL_TIMEOUT_S)
+
+
 def pip_install(venv: Path, requirement: str) -> str | None:
     """Returns why it failed, in one line."""
     # The pins already installed bind the later ones, or one peer would change another's versions.

@@ -28,6 +28,10 @@ PINS = {
     "blacksheep": "2.6.4",
     "django": "6.1.3",
     "django-bolt": "0.13.0",
+    "asyncpg": "0.32.0",
+    "psycopg": "3.3.9",
+    "psycopg-binary": "3.3.9",
+    "psycopg-pool": "3.3.3",
 }
 FASTAPI_PACKAGES = ("pydantic", "fastapi", "python-multipart")
 
