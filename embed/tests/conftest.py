@@ -5,11 +5,12 @@ from __future__ import annotations
 import signal
 import time
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from live_server import APPS, Server, binary
 from postgres_cluster import Cluster, NoPostgres, find_programs, owner
+from postgres_driver import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -163,3 +164,9 @@ def own_postgres() -> Iterator[Cluster]:
     """A PostgreSQL server that a test may reconfigure, stop and kill."""
     with start_cluster() as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def pg() -> Any:
+    """The PostgreSQL driver under test."""
+    return load()

@@ -178,7 +178,7 @@ def roles() -> str:
             lines.append(f"SET password_encryption = '{method}'")
             lines.append(f"CREATE ROLE {user} LOGIN PASSWORD {literal(password)}")
     lines.append("CREATE ROLE trusting LOGIN SUPERUSER")
-    lines.append("GRANT CREATE ON DATABASE postgres TO PUBLIC")
+    lines.append("GRANT ALL ON DATABASE postgres TO PUBLIC")
     lines.append("GRANT ALL ON SCHEMA public TO PUBLIC")
     return "\n".join(lines) + "\n"
 
@@ -232,6 +232,15 @@ def free_port() -> int:
         return port
 
 
+def guard(folder: Path) -> subprocess.Popen[bytes]:
+    """Start who removes the folder, and the servers in it, once its standard input is closed."""
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", GUARDIAN, str(HERE), str(folder)],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
 class Cluster:
     """One server with a data folder of its own. Not running until it is started."""
 
@@ -243,11 +252,7 @@ class Cluster:
         self.certificates = self.data / "certificates"
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
-        self._guardian = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", GUARDIAN, str(HERE), str(self.folder)],
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-        )
+        self._guardian = guard(self.folder)
         subprocess.run(["cp", "-a", "--reflink=auto", source, self.data], check=True, timeout=60)
         self.folder.chmod(0o755)
         self.data.chmod(0o700)
@@ -404,7 +409,7 @@ class Cluster:
     def database(self, name: str = "test") -> Iterator[str]:
         """A new database; whoever is connected to it at the end is thrown out."""
         self.sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        self.sql(f'CREATE DATABASE "{name}"')
+        self.sql(f'CREATE DATABASE "{name}"; GRANT ALL ON DATABASE "{name}" TO PUBLIC')
         self.sql("GRANT ALL ON SCHEMA public TO PUBLIC", name)
         try:
             yield name

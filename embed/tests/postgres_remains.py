@@ -46,21 +46,23 @@ def wait_gone(folder: Path) -> bool:
 
 
 def remove(folder: Path) -> None:
-    """End what runs in the folder, and delete it."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        pid_file = (folder / "data" / "postmaster.pid").read_text().splitlines()
-        os.kill(int(pid_file[0]), signal.SIGQUIT)
+    """End the servers whose data folders are in the folder, and delete it."""
+    pid_files = list(folder.glob("*/postmaster.pid"))
+    for pid_file in pid_files:
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            pid = int(pid_file.read_text().split()[0])
+            if pid in processes_in(folder):
+                os.kill(pid, signal.SIGQUIT)
     # One that is paused sees no signal but these two.
     send(processes_in(folder), signal.SIGCONT)
     if not wait_gone(folder):
         send(processes_in(folder), signal.SIGKILL)
         wait_gone(folder)
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        # A killed server leaves a few bytes of System V memory, whose id is in the seventh line.
-        pid_file = (folder / "data" / "postmaster.pid").read_text().splitlines()
-        subprocess.run(
-            ["ipcrm", "-m", pid_file[6].split()[1]], check=False, stderr=subprocess.DEVNULL
-        )
+    for pid_file in pid_files:
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            # A killed server leaves a few bytes of System V memory; the seventh line has the id.
+            memory = pid_file.read_text().splitlines()[6].split()[1]
+            subprocess.run(["ipcrm", "-m", memory], check=False, stderr=subprocess.DEVNULL)
     for _ in range(3):
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
