@@ -3,7 +3,8 @@
 //! It begins when it is first awaited, as a coroutine function would, and whoever cancels it
 //! abandons the operation: what the server still answers is dropped and given to nobody.
 
-use super::core::Core;
+use super::core::{Core, Pin};
+use super::errors;
 use super::waiter::Waiter;
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::prelude::*;
@@ -22,8 +23,8 @@ pub(crate) enum Begun {
     Sent(Arc<Core>),
     /// It waits until there is a connection.
     Queued,
-    /// A coroutine in Python goes on with it.
-    Slow(Py<PyAny>),
+    /// A coroutine in Python goes on with it, on the connection that is kept for it.
+    Slow(Py<PyAny>, Pin),
 }
 
 /// How a query came to be, to send it once more when its cached statement is out of date.
@@ -46,8 +47,11 @@ enum Stage {
     New(Begin),
     /// Begun; the connection once there is one.
     Begun(Option<Arc<Core>>),
-    /// A coroutine in Python does it.
-    Slow(Py<PyAny>),
+    /// A coroutine in Python does it, on a connection that is kept for it.
+    Slow {
+        coroutine: Py<PyAny>,
+        _pin: Pin,
+    },
     Over,
 }
 
@@ -128,6 +132,13 @@ impl PgOperation {
         }
     }
 
+    /// Nothing comes any more.
+    fn set_over(&self) {
+        let former = std::mem::replace(&mut self.state().stage, Stage::Over);
+        // Dropped without the lock: the connection that it kept may go to somebody.
+        drop(former);
+    }
+
     /// Whether its result waits for the awaiter.
     pub(crate) fn has_result(&self) -> bool {
         self.state().result.is_some()
@@ -165,10 +176,13 @@ impl PgOperation {
     }
 
     /// Has a coroutine in Python go on with a queued operation.
-    pub(crate) fn go_on(slf: &Bound<'_, Self>, coroutine: Py<PyAny>) {
+    pub(crate) fn go_on(slf: &Bound<'_, Self>, coroutine: Py<PyAny>, pin: Pin) {
         let waiter = {
             let mut state = slf.get().state();
-            state.stage = Stage::Slow(coroutine);
+            state.stage = Stage::Slow {
+                coroutine,
+                _pin: pin,
+            };
             state.waiter.take()
         };
         if let Some(waiter) = waiter {
@@ -186,7 +200,7 @@ impl PgOperation {
                     _ => Step::Wait,
                 }
             }
-            Stage::Slow(coroutine) => Step::Resume(coroutine.clone_ref(py)),
+            Stage::Slow { coroutine, .. } => Step::Resume(coroutine.clone_ref(py)),
             Stage::Begun(core) => {
                 let core = core.clone();
                 if let Some(result) = state.result.take() {
@@ -216,9 +230,14 @@ impl PgOperation {
         match begin(slf) {
             Ok(Begun::Sent(core)) => slf.get().set_core(core),
             Ok(Begun::Queued) => {}
-            Ok(Begun::Slow(coroutine)) => slf.get().state().stage = Stage::Slow(coroutine),
+            Ok(Begun::Slow(coroutine, pin)) => {
+                slf.get().state().stage = Stage::Slow {
+                    coroutine,
+                    _pin: pin,
+                };
+            }
             Err(error) => {
-                slf.get().state().stage = Stage::Over;
+                slf.get().set_over();
                 return Err(error);
             }
         }
@@ -236,10 +255,18 @@ impl PgOperation {
         match (result, retry, core) {
             (Err(error), Some(retry), Some(core)) if core.may_retry(py, &error) => {
                 let coroutine = core.slow_path(py, &retry, true)?;
-                slf.get().state().stage = Stage::Slow(coroutine);
+                slf.get().state().stage = Stage::Slow {
+                    coroutine,
+                    _pin: Pin::new(&core),
+                };
                 Ok(())
             }
-            (Err(error), ..) => Err(error),
+            (Err(error), _, core) => {
+                if let Some(core) = core.filter(|_| errors::is_stale(py, &error)) {
+                    core.note_outdated(py, &error);
+                }
+                Err(error)
+            }
             (Ok(value), ..) => Err(PyStopIteration::new_err((value,))),
         }
     }
@@ -254,7 +281,7 @@ impl PgOperation {
                     let send = pyo3::intern!(py, "send");
                     let yielded = coroutine.bind(py).call_method1(send, (py.None(),));
                     if yielded.is_err() {
-                        slf.get().state().stage = Stage::Over;
+                        slf.get().set_over();
                     }
                     return yielded.map(Bound::unbind);
                 }
@@ -300,7 +327,7 @@ impl PgOperation {
 
     fn slow(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         match &self.state().stage {
-            Stage::Slow(coroutine) => Some(coroutine.clone_ref(py)),
+            Stage::Slow { coroutine, .. } => Some(coroutine.clone_ref(py)),
             _ => None,
         }
     }
@@ -343,7 +370,7 @@ impl PgOperation {
                 .bind(py)
                 .call_method1(pyo3::intern!(py, "throw"), thrown);
             if resumed.is_err() {
-                slf.get().state().stage = Stage::Over;
+                slf.get().set_over();
             }
             return resumed.map(Bound::unbind);
         }

@@ -3,7 +3,7 @@
 use super::awaitable::{Begun, PgOperation, Retry, Shape};
 use super::codec::PyTypes;
 use super::copy::{CopyInStart, CopyOutFeed, PgCopyIn, PgCopyOut};
-use super::core::{Core, Submission, locked};
+use super::core::{Core, Pin, Submission, locked};
 use super::errors;
 use super::link::Link;
 use super::login;
@@ -82,7 +82,8 @@ pub(crate) fn begin_query(
         }
     };
     let Some(statement) = found else {
-        return Ok(Begun::Slow(core.slow_path(py, &retry, false)?));
+        let coroutine = core.slow_path(py, &retry, false)?;
+        return Ok(Begun::Slow(coroutine, Pin::new(core)));
     };
     send_query(core, owner, &statement, retry.args.bind(py), &retry.shape)?;
     owner.get().set_retry(retry);

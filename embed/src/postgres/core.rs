@@ -18,8 +18,8 @@ use pyo3::prelude::*;
 use runtime::postgres::{Flushed, Wire};
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// A lock that a panic elsewhere does not close.
@@ -48,6 +48,14 @@ pub(crate) struct Core {
     held: AtomicBool,
     closed: AtomicBool,
     dirty: AtomicBool,
+    /// Only one operation at a time may be under way.
+    exclusive: AtomicBool,
+    /// How many operations were begun, but for those that only prepare.
+    queries: AtomicU64,
+    /// Coroutines in Python that go on with it although nobody holds it.
+    pins: AtomicUsize,
+    /// When the server last began or ended something for us, by [`now_us`].
+    progress_us: AtomicU64,
     /// The earliest deadline that a timer is set for.
     timer: Mutex<Option<Instant>>,
 }
@@ -79,6 +87,10 @@ impl Core {
             held: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             dirty: AtomicBool::new(false),
+            exclusive: AtomicBool::new(true),
+            queries: AtomicU64::new(0),
+            pins: AtomicUsize::new(0),
+            progress_us: AtomicU64::new(0),
             timer: Mutex::default(),
         })
     }
@@ -89,6 +101,16 @@ impl Core {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
+    }
+
+    /// The server has begun or ended something.
+    pub(super) fn note_progress(&self) {
+        self.progress_us.store(now_us(), Ordering::Relaxed);
+    }
+
+    /// Since when, in microseconds, the server has ended nothing.
+    pub(super) fn stalled_us(&self, now_us: u64) -> u64 {
+        now_us.saturating_sub(self.progress_us.load(Ordering::Relaxed))
     }
 
     /// Whether new operations must wait.
@@ -112,6 +134,36 @@ impl Core {
         self.dirty.store(dirty, Ordering::Relaxed);
     }
 
+    pub(crate) fn is_exclusive(&self) -> bool {
+        self.exclusive.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_exclusive(&self, exclusive: bool) {
+        self.exclusive.store(exclusive, Ordering::Relaxed);
+    }
+
+    pub(crate) fn queries(&self) -> u64 {
+        self.queries.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody else may have it: nothing goes on.
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight() == 0 && self.pins.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether a session of it is as a new one.
+    pub(super) fn is_clean(&self) -> bool {
+        !self.is_dirty() && (self.in_flight() > 0 || locked(&self.session).status == b'I')
+    }
+
+    /// Whether an operation that somebody waits for is under way.
+    fn is_busy(&self) -> bool {
+        self.in_flight() > 0
+            && locked(&self.queue)
+                .iter()
+                .any(|operation| !operation.owner.get().is_abandoned())
+    }
+
     /// Sends what `encode` writes, as one operation of the queue.
     ///
     /// # Errors
@@ -127,6 +179,10 @@ impl Core {
         if self.is_closed() {
             return Err(self.closed_error(py));
         }
+        if self.is_exclusive() && self.is_busy() {
+            let problem = "cannot perform operation: another operation is in progress";
+            return Err(errors::interface(py, problem));
+        }
         // Encoding may run Python code, which may come back here: not under a lock.
         let mut bytes = BytesMut::new();
         std::mem::swap(&mut bytes, &mut *locked(&self.scratch));
@@ -140,6 +196,9 @@ impl Core {
         if submission.may_dirty {
             self.set_dirty(true);
         }
+        if !matches!(work, Work::Prepare(_)) {
+            self.queries.fetch_add(1, Ordering::Relaxed);
+        }
         let deadline = submission.timeout_s.and_then(deadline_after);
         locked(&self.queue).push_back(Operation {
             work,
@@ -150,6 +209,9 @@ impl Core {
             tag: None,
         });
         let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
+        if before == 0 {
+            self.note_progress();
+        }
         if let Some(deadline) = deadline {
             self.arm_timer(py, deadline)?;
         }
@@ -236,6 +298,9 @@ impl Core {
         if let Ok(mut wire) = self.wire.try_lock() {
             wire.close();
         }
+        locked(&self.session).error = error.as_ref().map(|error| error.clone_ref(py));
+        // Before anybody goes on: whoever listens hears of it first.
+        self.hooks.closed(py, error.as_ref());
         let operations = std::mem::take(&mut *locked(&self.queue));
         self.in_flight.store(0, Ordering::Relaxed);
         for operation in operations {
@@ -248,9 +313,7 @@ impl Core {
             };
             PgOperation::finish(operation.owner.bind(py), Err(reason), false);
         }
-        locked(&self.session).error = error.as_ref().map(|error| error.clone_ref(py));
         self.changed.fire(py);
-        self.hooks.closed(py, error);
         if let Some(pool) = self.pool() {
             pool.on_closed(py, self);
         }
@@ -290,6 +353,11 @@ impl Core {
             self.set_held(py, true);
             self.hooks.abandoned(py);
         }
+    }
+
+    /// A statement's description is out of date.
+    pub(super) fn note_outdated(&self, py: Python<'_>, error: &PyErr) {
+        self.hooks.outdated(py, error);
     }
 
     /// Whether a query that ended so may be sent once more.
@@ -362,6 +430,32 @@ impl Core {
             error.write_unraisable(py, None);
         }
     }
+}
+
+/// Keeps a connection that nobody holds from being given away, while a coroutine goes on with it.
+pub(crate) struct Pin {
+    core: Arc<Core>,
+}
+
+impl Pin {
+    pub(crate) fn new(core: &Arc<Core>) -> Self {
+        core.pins.fetch_add(1, Ordering::Relaxed);
+        Self { core: core.clone() }
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        self.core.pins.fetch_sub(1, Ordering::Relaxed);
+        Python::attach(|py| self.core.tell_pool(py));
+    }
+}
+
+/// Microseconds since some moment in the past.
+pub(super) fn now_us() -> u64 {
+    static EPOCH: OnceLock<Instant> = OnceLock::new();
+    let since = EPOCH.get_or_init(Instant::now).elapsed();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// What is said of an operation beside its bytes.

@@ -14,9 +14,10 @@ pub(crate) enum Hook {
     Closed,
     Abandoned,
     SlowPath,
+    Outdated,
 }
 
-const HOOKS: usize = 5;
+const HOOKS: usize = 6;
 
 /// Callables, or nothing.
 #[derive(Default)]
@@ -60,8 +61,12 @@ impl Hooks {
         self.call(py, Hook::Notification, (pid, channel, payload));
     }
 
-    pub(crate) fn closed(&self, py: Python<'_>, error: Option<PyErr>) {
-        let error = error.map(|error| error.into_value(py));
+    pub(crate) fn outdated(&self, py: Python<'_>, error: &PyErr) {
+        self.call(py, Hook::Outdated, (error.value(py),));
+    }
+
+    pub(crate) fn closed(&self, py: Python<'_>, error: Option<&PyErr>) {
+        let error = error.map(|error| error.value(py));
         self.call(py, Hook::Closed, (error,));
         self.clear();
     }

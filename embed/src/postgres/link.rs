@@ -97,6 +97,11 @@ impl Link {
         }
     }
 
+    /// Whether bytes wait for room in the socket.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.writing.load(Ordering::Relaxed)
+    }
+
     /// Says whether bytes wait for room in the socket.
     pub(crate) fn want_write(&self, py: Python<'_>, core: &Arc<Core>, wanted: bool) {
         if self.writing.swap(wanted, Ordering::Relaxed) == wanted

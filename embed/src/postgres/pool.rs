@@ -6,12 +6,15 @@
 
 use super::awaitable::{Begun, PgOperation, Retry, Shape};
 use super::connection::{PgConnection, begin_query};
-use super::core::{Core, locked};
+use super::core::{Core, locked, now_us};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+
+/// A connection that has answered nothing for so long, in microseconds, works on something slow.
+const STALLED_US: u64 = 5_000;
 
 /// A connection of the pool.
 struct Member {
@@ -47,33 +50,40 @@ pub(crate) struct PoolCore {
     depth_max: AtomicUsize,
     pipelining: AtomicBool,
     on_demand: Mutex<Option<Py<PyAny>>>,
+    on_dirty: Mutex<Option<Py<PyAny>>>,
 }
 
 impl PoolCore {
     /// The connection for a query that stands alone; the flag says whether others wait on it.
     fn place_for_query(&self, members: &Members) -> Option<(Arc<Core>, bool)> {
-        let mut best: Option<(&Member, usize)> = None;
         let free = members.all.iter().filter(|member| member.is_free());
         // The one that was added last comes first: those at the front may fall idle and be closed.
-        for member in free.rev() {
-            let load = member.core.in_flight();
-            if load == 0 {
-                return Some((member.core.clone(), false));
-            }
-            if best.is_none_or(|(_, least)| load < least) {
-                best = Some((member, load));
-            }
+        if let Some(idle) = free
+            .clone()
+            .rev()
+            .find(|member| member.core.in_flight() == 0)
+        {
+            return Some((idle.core.clone(), false));
         }
-        let (member, load) = best?;
-        let fits = self.pipelining.load(Ordering::Relaxed)
-            && load < self.depth_max.load(Ordering::Relaxed);
-        fits.then(|| (member.core.clone(), true))
+        if !self.pipelining.load(Ordering::Relaxed) {
+            return None;
+        }
+        let depth_max = self.depth_max.load(Ordering::Relaxed);
+        let now_us = now_us();
+        // Behind a slow query nobody waits who need not.
+        let rank = |member: &&Member| {
+            let is_stalled = member.core.stalled_us(now_us) > STALLED_US;
+            (is_stalled, member.core.in_flight())
+        };
+        let best = free.min_by_key(rank)?;
+        (best.core.in_flight() < depth_max).then(|| (best.core.clone(), true))
     }
 
     fn place_for_lease(members: &mut Members, py: Python<'_>) -> Option<(Arc<Core>, Py<PyAny>)> {
-        let idle = |member: &&mut Member| member.is_free() && member.core.in_flight() == 0;
+        let idle = |member: &&mut Member| member.is_free() && member.core.is_idle();
         let member = members.all.iter_mut().rev().find(idle)?;
         member.leased = true;
+        member.core.set_exclusive(true);
         Some((member.core.clone(), member.object.clone_ref(py)))
     }
 
@@ -181,16 +191,37 @@ impl PoolCore {
     fn send(owner: &Bound<'_, PgOperation>, core: &Arc<Core>, retry: Retry, is_now: bool) {
         match begin_query(core, owner, retry) {
             Ok(Begun::Sent(core)) => owner.get().set_core(core),
-            Ok(Begun::Slow(coroutine)) => PgOperation::go_on(owner, coroutine),
+            Ok(Begun::Slow(coroutine, pin)) => PgOperation::go_on(owner, coroutine, pin),
             Ok(Begun::Queued) => {}
             Err(error) => PgOperation::finish(owner, Err(error), is_now),
         }
     }
 
     /// A connection has answered something: perhaps there is room now.
-    pub(super) fn on_progress(self: &Arc<Self>, py: Python<'_>, _core: &Arc<Core>) {
+    pub(super) fn on_progress(self: &Arc<Self>, py: Python<'_>, core: &Arc<Core>) {
+        if core.is_idle() && !core.is_clean() {
+            self.tell_dirty(py, core);
+        }
         if !locked(&self.members).waiting.is_empty() {
             self.serve(py, false);
+        }
+    }
+
+    /// A query that stood alone has left something behind: Python resets the session.
+    fn tell_dirty(&self, py: Python<'_>, core: &Arc<Core>) {
+        let object = {
+            let members = locked(&self.members);
+            let mut unleased = members.all.iter().filter(|member| !member.leased);
+            let found = unleased.find(|member| Arc::ptr_eq(&member.core, core));
+            found.map(|member| member.object.clone_ref(py))
+        };
+        let callable = locked(&self.on_dirty)
+            .as_ref()
+            .map(|callable| callable.clone_ref(py));
+        if let (Some(object), Some(callable)) = (object, callable)
+            && let Err(error) = callable.bind(py).call1((object,))
+        {
+            error.write_unraisable(py, Some(callable.bind(py)));
         }
     }
 
@@ -222,6 +253,7 @@ impl PoolCore {
                 Some(index) if core.is_closed() => Some(members.all.remove(index)),
                 Some(index) => {
                     members.all[index].leased = false;
+                    core.set_exclusive(false);
                     None
                 }
                 None => None,
@@ -254,7 +286,7 @@ enum Served {
 impl Member {
     /// Whether queries that stand alone, or whoever wants it for himself, may have it.
     fn is_free(&self) -> bool {
-        !self.leased && !self.core.is_closed() && !self.core.is_held()
+        !self.leased && !self.core.is_closed() && !self.core.is_held() && self.core.is_clean()
     }
 }
 
@@ -276,6 +308,7 @@ impl PgPool {
             depth_max: AtomicUsize::new(depth_max),
             pipelining: AtomicBool::new(pipelining),
             on_demand: Mutex::default(),
+            on_dirty: Mutex::default(),
         });
         Self { core, loop_ }
     }
@@ -283,6 +316,13 @@ impl PgPool {
     /// Calls `callable` when the pool may want more connections.
     fn set_on_demand(&self, callable: Option<Py<PyAny>>) {
         let former = std::mem::replace(&mut *locked(&self.core.on_demand), callable);
+        drop(former);
+    }
+
+    /// Calls `callable(object)` for a connection that a query which stood alone has left dirty or
+    /// inside a transaction: nobody is given it until it was reserved, reset and released.
+    fn set_on_dirty(&self, callable: Option<Py<PyAny>>) {
+        let former = std::mem::replace(&mut *locked(&self.core.on_dirty), callable);
         drop(former);
     }
 
@@ -298,6 +338,7 @@ impl PgPool {
     ) {
         let core = connection.get().core.clone();
         *locked(&core.pool) = Some(Arc::downgrade(&self.core));
+        core.set_exclusive(leased);
         let member = Member {
             core,
             object,
@@ -322,7 +363,7 @@ impl PgPool {
         drop(removed);
     }
 
-    /// Takes an idle connection out of use, to close or to check it; false when it is in use.
+    /// Takes an idle connection out of use, to close, check or reset it; false when it is in use.
     fn reserve(&self, connection: &Bound<'_, PgConnection>) -> bool {
         let core = &connection.get().core;
         let mut members = locked(&self.core.members);
@@ -331,8 +372,9 @@ impl PgPool {
             .iter_mut()
             .find(|member| Arc::ptr_eq(&member.core, core));
         match found {
-            Some(member) if member.is_free() && core.in_flight() == 0 => {
+            Some(member) if !member.leased && !core.is_closed() && core.is_idle() => {
                 member.leased = true;
+                core.set_exclusive(true);
                 true
             }
             _ => false,
@@ -372,6 +414,30 @@ impl PgPool {
         PgOperation::new(self.loop_.clone_ref(py), move |owner| core.lease(owner))
     }
 
+    /// Takes an idle connection if there is one and nobody waits for it.
+    fn try_acquire(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let mut members = locked(&self.core.members);
+        if !members.waiting.is_empty() {
+            return None;
+        }
+        PoolCore::place_for_lease(&mut members, py).map(|(_, object)| object)
+    }
+
+    /// Fails whoever has waited longest with `error`; false when nobody waits.
+    fn fail_first(&self, error: &Bound<'_, PyAny>) -> bool {
+        loop {
+            let first = locked(&self.core.members).waiting.pop_front();
+            let Some(first) = first else {
+                return false;
+            };
+            if !first.owner().get().is_abandoned() {
+                let owner = first.owner().bind(error.py());
+                PgOperation::finish(owner, Err(PyErr::from_value(error.clone())), false);
+                return true;
+            }
+        }
+    }
+
     /// Gives a connection back.
     fn release(&self, connection: &Bound<'_, PgConnection>) {
         self.core.release(connection.py(), &connection.get().core);
@@ -393,7 +459,7 @@ impl PgPool {
     #[getter]
     fn idle(&self) -> usize {
         let members = locked(&self.core.members);
-        let idle = |member: &&Member| member.is_free() && member.core.in_flight() == 0;
+        let idle = |member: &&Member| member.is_free() && member.core.is_idle();
         members.all.iter().filter(idle).count()
     }
 

@@ -264,6 +264,7 @@ impl Core {
             }
         }
         let left = self.in_flight.fetch_sub(1, Ordering::Relaxed) - 1;
+        self.note_progress();
         let owner = operation.owner.clone_ref(py);
         let result = operation.conclude(py);
         PgOperation::finish(owner.bind(py), result, is_now);

@@ -82,7 +82,8 @@ impl Task {
             _ => return Poll::Ready(Looked::Ended),
         };
         *locked(&self.link.waker) = Some(cx.waker().clone());
-        if self.link.flush.swap(false, Ordering::Relaxed) {
+        // What the socket did not take goes on when there is room, and that wakes us.
+        if self.link.flush.swap(false, Ordering::Relaxed) || core.link.is_writing() {
             core.link.begin_flush();
             Python::attach(|py| core.flush_with(py, |wire| line.flush(cx, wire)));
         }

@@ -80,6 +80,23 @@ impl PgState {
         self.core.set_dirty(dirty);
     }
 
+    /// Whether a second operation is refused while one is under way.
+    #[getter]
+    fn exclusive(&self) -> bool {
+        self.core.is_exclusive()
+    }
+
+    #[setter]
+    fn set_exclusive(&self, exclusive: bool) {
+        self.core.set_exclusive(exclusive);
+    }
+
+    /// How many operations were begun, but for those that only prepare.
+    #[getter]
+    fn queries(&self) -> u64 {
+        self.core.queries()
+    }
+
     /// The settings that the server reports.
     #[getter]
     fn parameters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -115,7 +132,7 @@ impl PgState {
 
     /// Calls `callable` for what `name` says: "notice" (fields), "notification" (pid, channel,
     /// payload), "closed" (exception or None), "abandoned" (), "slow_path" (sql, args, mode,
-    /// limit, column, timeout, again). Raises `ValueError` for another name.
+    /// limit, column, timeout, again), "outdated" (exception). Raises `ValueError` for another name.
     #[pyo3(signature = (name, callable))]
     fn set_hook(&self, name: &str, callable: Option<Py<PyAny>>) -> PyResult<()> {
         let hook = match name {
@@ -124,6 +141,7 @@ impl PgState {
             "closed" => Hook::Closed,
             "abandoned" => Hook::Abandoned,
             "slow_path" => Hook::SlowPath,
+            "outdated" => Hook::Outdated,
             _ => {
                 return Err(pyo3::exceptions::PyValueError::new_err(
                     "there is no such hook",
@@ -189,11 +207,16 @@ impl PgState {
         self.core.fail(py, None);
     }
 
-    /// Says good-bye to the server, and closes the socket.
-    fn close_soon(&self, py: Python<'_>) {
+    /// Says good-bye to the server: it hangs up, which closes the connection.
+    fn say_goodbye(&self, py: Python<'_>) {
         let mut bytes = bytes::BytesMut::new();
         frontend::terminate(&mut bytes);
         self.core.send_more(py, &bytes);
+    }
+
+    /// Says good-bye, and closes the socket without waiting for the server.
+    fn close_soon(&self, py: Python<'_>) {
+        self.say_goodbye(py);
         self.core.fail(py, None);
     }
 }

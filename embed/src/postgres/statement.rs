@@ -8,7 +8,7 @@ use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 use runtime::protocols::Error;
-use runtime::protocols::postgres::{BindTemplate, Format, IsNull};
+use runtime::protocols::postgres::{BindTemplate, Format, IsNull, frontend};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -132,6 +132,12 @@ impl Statement {
         let (expected, given) = (self.parameters.len(), args.len());
         if given != expected {
             return Err(errors::argument_count(args.py(), expected, given));
+        }
+        if self.name.is_empty() && element.is_none_or(|element| element == 0) {
+            // The unnamed statement is whatever was parsed last, perhaps by another client of a
+            // pooler.
+            let oids = self.parameters.iter().map(|(oid, _)| *oid);
+            frontend::parse("", &self.query, oids, out).map_err(errors::request)?;
         }
         let encode = |position, out: &mut BytesMut| {
             let value = args.get_borrowed_item(position)?;
