@@ -24,6 +24,7 @@ mod metrics;
 pub mod middleware;
 mod open_file;
 mod origin;
+pub mod postgres;
 mod reactor;
 mod request_body;
 mod route_pattern;
