@@ -13,6 +13,7 @@ from fasterapi._core_postgres import (
     PgPool as PgPool,
     PgState as PgState,
     PgStatement as PgStatement,
+    PgTls as PgTls,
     PgTypes as PgTypes,
     Record as Record,
     make_record as make_record,

@@ -43,6 +43,21 @@ class PgOperation(Coroutine[Any, Any, Any]):
     def throw(self, exception: Any, value: Any = None, traceback: Any = None) -> Any: ...
     def close(self) -> None: ...
 
+class PgTls:
+    """Settings of TLS, read and checked once; contents of PEM files."""
+
+    def __init__(
+        self,
+        mode: str,
+        *,
+        roots: bytes | str | None = None,
+        certificate: tuple[bytes, bytes, bytes | None] | None = None,
+        revoked: list[bytes] = ...,
+        versions: tuple[str | None, str | None] = ...,
+        is_direct: bool = False,
+        without_sni: bool = False,
+    ) -> None: ...
+
 class PgStatement:
     """A statement that the server has prepared."""
 
@@ -99,6 +114,8 @@ class PgState:
     @property
     def pid(self) -> int: ...
     @property
+    def is_tls(self) -> bool: ...
+    @property
     def secret(self) -> bytes: ...
     @property
     def error(self) -> BaseException | None: ...
@@ -126,6 +143,7 @@ class PgConnection(PgState):
         *,
         message_bytes_max: int = ...,
     ) -> None: ...
+    def tls(self, settings: PgTls, host: str) -> PgOperation: ...
     def start(
         self, parameters: list[tuple[str, str]], password: bytes | None = None
     ) -> PgOperation: ...

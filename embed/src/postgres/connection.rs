@@ -11,6 +11,7 @@ use super::operation::{Prepared, Work};
 use super::rows::{Rows, Sink};
 use super::state::PgState;
 use super::statement::{ColumnTuple, Definition, PgStatement, Statement, may_change_session};
+use super::tls::{self, PgTls};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple, PyType};
 use runtime::postgres::Wire;
@@ -154,6 +155,15 @@ impl PgConnection {
         core.link.attach(py, &core)?;
         let state = PyClassInitializer::from(PgState::new(core.clone()));
         Ok(state.add_subclass(Self { core }))
+    }
+
+    /// Makes the TLS handshake with the server called `host`, before anything else.
+    ///
+    /// Raises `ssl.SSLError`, or `ssl.SSLCertVerificationError` for a bad certificate.
+    fn tls(&self, settings: Py<PgTls>, host: String, py: Python<'_>) -> PgOperation {
+        self.operation(py, move |core, owner| {
+            tls::begin(core, owner, settings.get(), &host)
+        })
     }
 
     /// Logs in with the settings of `parameters`, `user` and `database` among them.

@@ -225,11 +225,6 @@ impl Core {
         self.send_soon(py, true);
     }
 
-    /// What binds a log-in to the TLS connection below it.
-    pub(super) fn channel_binding(&self) -> Option<Vec<u8>> {
-        None
-    }
-
     /// How many bytes wait to be sent.
     pub(crate) fn unsent(&self) -> usize {
         let waiting = locked(&self.outbox).len();
@@ -282,10 +277,15 @@ impl Core {
                 }
             }
             Ok(Flushed::WouldBlock) => self.link.want_write(py, self, true),
-            Err(error) => {
-                let error = errors::closed(py, &format!("the connection is lost: {error}"));
-                self.fail(py, Some(error));
-            }
+            // What the server said before it hung up may still be read.
+            Err(_) => self.link.want_write(py, self, false),
+        }
+    }
+
+    /// Ends the socket, unless its wire is in use: whoever uses it does so then.
+    pub(super) fn shut_down(&self) {
+        if let Ok(wire) = self.wire.try_lock() {
+            wire.shutdown();
         }
     }
 
@@ -295,12 +295,11 @@ impl Core {
             return;
         }
         self.link.detach(py, self);
-        if let Ok(mut wire) = self.wire.try_lock() {
-            wire.close();
-        }
+        self.shut_down();
         locked(&self.session).error = error.as_ref().map(|error| error.clone_ref(py));
         // Before anybody goes on: whoever listens hears of it first.
         self.hooks.closed(py, error.as_ref());
+        self.fail_handshake(py, error.as_ref());
         let operations = std::mem::take(&mut *locked(&self.queue));
         self.in_flight.store(0, Ordering::Relaxed);
         for operation in operations {

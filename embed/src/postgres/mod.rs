@@ -24,6 +24,7 @@ mod starting;
 mod state;
 mod statement;
 mod statement_cache;
+mod tls;
 mod waiter;
 
 pub(crate) use codec::PyTypes;
@@ -38,6 +39,7 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<state::PgState>()?;
     module.add_class::<connection::PgConnection>()?;
     module.add_class::<pool::PgPool>()?;
+    module.add_class::<tls::PgTls>()?;
     module.add_class::<record::Record>()?;
     module.add_class::<statement::PgStatement>()?;
     module.add_function(wrap_pyfunction!(record::make_record, module)?)?;

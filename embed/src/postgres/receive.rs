@@ -4,6 +4,7 @@ use super::awaitable::PgOperation;
 use super::core::{Core, locked};
 use super::errors;
 use super::operation::{Flow, Operation, Work};
+use super::tls;
 use crate::event_loop::EventLoop;
 use pyo3::prelude::*;
 use runtime::postgres::{Received, Wire};
@@ -47,7 +48,8 @@ impl Core {
             return Looked::Empty;
         };
         let received = receive(&mut wire);
-        if let Ok(Received::WouldBlock) = received {
+        // TLS may have something to answer although nothing came of it for us.
+        if matches!(received, Ok(Received::WouldBlock)) && !wire.is_handshaking() {
             return Looked::Empty;
         }
         Python::attach(|py| {
@@ -69,13 +71,10 @@ impl Core {
         is_now: bool,
     ) -> (Looked, Option<PyErr>) {
         match received {
-            Ok(Received::Bytes) => (Looked::More, self.take(py, wire, is_now).err()),
+            Ok(Received::Bytes { .. }) => (Looked::More, self.take(py, wire, is_now).err()),
             Ok(Received::WouldBlock) => (Looked::Empty, None),
             Ok(Received::Closed) => (Looked::Ended, None),
-            Err(error) => {
-                let problem = format!("the connection is lost: {error}");
-                (Looked::Ended, Some(errors::closed(py, &problem)))
-            }
+            Err(error) => (Looked::Ended, Some(tls::failure(py, &error))),
         }
     }
 
@@ -86,7 +85,8 @@ impl Core {
         (looked, problem): (Looked, Option<PyErr>),
     ) -> Looked {
         if let Some(problem) = problem {
-            self.fail(py, Some(problem));
+            let last_words = locked(&self.session).last_words.take();
+            self.fail(py, Some(last_words.unwrap_or(problem)));
             return Looked::Ended;
         }
         if matches!(looked, Looked::Ended) {
@@ -95,9 +95,11 @@ impl Core {
             return looked;
         }
         if self.is_closed() {
+            self.shut_down();
             return Looked::Ended;
         }
         self.flush(py);
+        self.look_at_handshake(py, false);
         looked
     }
 

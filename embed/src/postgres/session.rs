@@ -1,6 +1,7 @@
 //! What a session has told of itself.
 
 use super::starting::Starting;
+use super::tls::Handshake;
 use pyo3::prelude::*;
 use std::collections::BTreeMap;
 
@@ -18,6 +19,8 @@ pub(crate) struct Session {
     pub(crate) error: Option<PyErr>,
     /// An error that the server sent without being asked: it is about to hang up.
     pub(crate) last_words: Option<PyErr>,
+    /// A TLS handshake that is not done.
+    pub(crate) handshake: Option<Handshake>,
     /// A log-in that waits for its key.
     pub(crate) starting: Option<Box<Starting>>,
 }
@@ -32,6 +35,7 @@ impl Default for Session {
             last_status: None,
             error: None,
             last_words: None,
+            handshake: None,
             starting: None,
         }
     }

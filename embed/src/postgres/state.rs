@@ -97,6 +97,12 @@ impl PgState {
         self.core.queries()
     }
 
+    /// Whether TLS was begun.
+    #[getter]
+    fn is_tls(&self) -> bool {
+        self.core.is_tls()
+    }
+
     /// The settings that the server reports.
     #[getter]
     fn parameters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
