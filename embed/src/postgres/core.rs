@@ -284,8 +284,8 @@ impl Core {
 
     /// Ends the socket, unless its wire is in use: whoever uses it does so then.
     pub(super) fn shut_down(&self) {
-        if let Ok(wire) = self.wire.try_lock() {
-            wire.shutdown();
+        if let Ok(mut wire) = self.wire.try_lock() {
+            wire.close();
         }
     }
 

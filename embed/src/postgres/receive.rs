@@ -48,8 +48,7 @@ impl Core {
             return Looked::Empty;
         };
         let received = receive(&mut wire);
-        // TLS may have something to answer although nothing came of it for us.
-        if matches!(received, Ok(Received::WouldBlock)) && !wire.is_handshaking() {
+        if let Ok(Received::WouldBlock) = received {
             return Looked::Empty;
         }
         Python::attach(|py| {
@@ -71,7 +70,7 @@ impl Core {
         is_now: bool,
     ) -> (Looked, Option<PyErr>) {
         match received {
-            Ok(Received::Bytes { .. }) => (Looked::More, self.take(py, wire, is_now).err()),
+            Ok(Received::Bytes) => (Looked::More, self.take(py, wire, is_now).err()),
             Ok(Received::WouldBlock) => (Looked::Empty, None),
             Ok(Received::Closed) => (Looked::Ended, None),
             Err(error) => (Looked::Ended, Some(tls::failure(py, &error))),

@@ -2,7 +2,7 @@
 
 use super::wire::{Flushed, Received, Wire};
 use crate::stream::Stream;
-use std::io::{self, ErrorKind, Write};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::task::{Context, Poll};
 
@@ -25,10 +25,7 @@ impl Line {
     /// # Errors
     /// What the socket says.
     pub fn receive(&mut self, cx: &mut Context<'_>, wire: &mut Wire) -> io::Result<Received> {
-        wire.receive_with(|into| match self.stream.poll_read(cx, into) {
-            Poll::Ready(read) => read.map(Some),
-            Poll::Pending => Ok(None),
-        })
+        wire.receive_with(|into| ready(self.stream.poll_read(cx, into)))
     }
 
     /// Writes what the wire has; `WouldBlock` when the task will be woken to go on.
@@ -36,26 +33,13 @@ impl Line {
     /// # Errors
     /// What the socket says.
     pub fn flush(&mut self, cx: &mut Context<'_>, wire: &mut Wire) -> io::Result<Flushed> {
-        let stream = &mut self.stream;
-        wire.flush_to(&mut Outlet { stream, cx })
+        wire.flush_with(|bytes| ready(self.stream.poll_write(cx, bytes)))
     }
 }
 
-/// The stream as a writer that says `WouldBlock` once the task will be woken.
-struct Outlet<'a, 'c> {
-    stream: &'a mut Stream,
-    cx: &'a mut Context<'c>,
-}
-
-impl Write for Outlet<'_, '_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.stream.poll_write(self.cx, bytes) {
-            Poll::Ready(written) => written,
-            Poll::Pending => Err(ErrorKind::WouldBlock.into()),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+fn ready(polled: Poll<io::Result<usize>>) -> io::Result<usize> {
+    match polled {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
     }
 }

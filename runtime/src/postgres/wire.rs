@@ -1,11 +1,10 @@
 //! One connected socket to a server, plain or through TLS, never waiting.
 
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use bytes::{Buf, BytesMut};
-use nix::errno::Errno;
-use nix::sys::socket::{self, MsgFlags, Shutdown};
+use bytes::{Buf, BufMut, BytesMut};
+use nix::sys::socket::{MsgFlags, recv, send};
 use rustls::ClientConnection;
 
 use super::receive_buffer::ReceiveBuffer;
@@ -20,13 +19,10 @@ const RECORDS_BYTES: usize = 64 * 1024;
 /// What a look at the socket gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
-    /// There is more to look at in [`Wire::input`].
-    Bytes {
-        /// Whether the socket may have more at once. If not, it was emptied, and readiness is to
-        /// be waited for before the next call.
-        more: bool,
-    },
-    /// Nothing came.
+    /// Something came. There may be more in [`Wire::input`] than before; with TLS there need not
+    /// be, and there may be something to [`flush`](Wire::flush) instead.
+    Bytes,
+    /// Nothing came, and the socket has said that it is empty.
     WouldBlock,
     /// The server has closed the connection, through TLS in its words.
     Closed,
@@ -44,7 +40,8 @@ pub enum Flushed {
 /// One connection. Whoever owns it watches the descriptor and calls.
 #[derive(Debug)]
 pub struct Wire {
-    socket: OwnedFd,
+    /// `None` once it was closed.
+    socket: Option<OwnedFd>,
     tls: Option<Box<Tls>>,
     input: ReceiveBuffer,
     output: BytesMut,
@@ -57,6 +54,8 @@ struct Tls {
     connection: ClientConnection,
     /// Encrypted bytes as they come: rustls by itself receives 4 KiB at once.
     records: Box<[u8]>,
+    /// Encrypted bytes that the socket has not taken.
+    encrypted: BytesMut,
 }
 
 #[derive(Debug)]
@@ -68,9 +67,10 @@ enum Ended {
 impl Wire {
     /// Takes over a connected stream socket, TCP or Unix. Whether it is non-blocking makes no
     /// difference.
+    #[must_use]
     pub fn new(socket: OwnedFd) -> Self {
         Self {
-            socket,
+            socket: Some(socket),
             tls: None,
             input: ReceiveBuffer::default(),
             output: BytesMut::new(),
@@ -94,8 +94,14 @@ impl Wire {
         self.tls = Some(Box::new(Tls {
             connection,
             records: vec![0; RECORDS_BYTES].into(),
+            encrypted: BytesMut::new(),
         }));
         Ok(())
+    }
+
+    /// The socket, until it is closed.
+    pub fn socket(&self) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().map(AsFd::as_fd)
     }
 
     /// The TLS session, once it was set.
@@ -132,7 +138,8 @@ impl Wire {
         match &self.tls {
             None => !self.output.is_empty(),
             Some(tls) => {
-                tls.connection.wants_write()
+                !tls.encrypted.is_empty()
+                    || tls.connection.wants_write()
                     || (!self.output.is_empty() && !tls.connection.is_handshaking())
             }
         }
@@ -155,48 +162,51 @@ impl Wire {
     /// Those of the socket; [`ErrorKind::InvalidData`] with a [`rustls::Error`] inside when TLS
     /// fails; [`ErrorKind::UnexpectedEof`] when TLS is cut off, which anybody in the middle can do.
     pub fn receive(&mut self) -> io::Result<Received> {
-        let socket = self.socket.as_raw_fd();
-        self.receive_with(|into| receive_some(socket, into))
+        let fd = self.fd()?;
+        self.receive_with(|into| Ok(recv(fd, into, MsgFlags::MSG_DONTWAIT)?))
     }
 
-    /// The same with a `receive` of one's own: how much was received, `None` when nothing is there
-    /// now.
+    /// The same with a `read` of one's own, which fails with [`ErrorKind::WouldBlock`] when there
+    /// is nothing. It is called until it says so or gives less than there was room for, and it has
+    /// said so last when nothing came.
     ///
     /// # Errors
-    /// As [`receive`](Self::receive).
+    /// As those of [`receive`](Self::receive).
     pub fn receive_with(
         &mut self,
-        receive: impl FnMut(&mut [u8]) -> io::Result<Option<usize>>,
+        read: impl FnMut(&mut [u8]) -> io::Result<usize>,
     ) -> io::Result<Received> {
         match self.ended.take() {
-            Some(Ended::Closed) => {
+            Some(ended) => {
                 self.ended = Some(Ended::Closed);
-                return Ok(Received::Closed);
-            }
-            Some(Ended::Failed(error)) => {
-                self.ended = Some(Ended::Closed);
-                return Err(error);
+                return match ended {
+                    Ended::Closed => Ok(Received::Closed),
+                    Ended::Failed(error) => Err(error),
+                };
             }
             None => self.input.tidy(),
         }
         let mut count = 0;
         let outcome = match &mut self.tls {
-            None => receive_plain(receive, &mut self.input, &mut count),
-            Some(tls) => tls.receive(receive, &self.socket, &mut self.input, &mut count),
+            None => receive_plain(read, &mut self.input, &mut count),
+            Some(tls) => tls.receive(read, &mut self.input, &mut count),
         };
-        match outcome {
-            Ok(Received::Closed) => self.ended = Some(Ended::Closed),
-            Ok(Received::WouldBlock) if count > 0 => return Ok(Received::Bytes { more: false }),
+        self.ended = match outcome {
+            Ok(Received::WouldBlock) if count > 0 => return Ok(Received::Bytes),
+            Ok(Received::Closed) => Some(Ended::Closed),
             Ok(received) => return Ok(received),
-            Err(error) if count > 0 => self.ended = Some(Ended::Failed(error)),
+            // The socket stays readable, so that whoever watches it comes back for the error.
+            Err(error) if count > 0 && error.kind() != ErrorKind::InvalidData => {
+                Some(Ended::Failed(error))
+            }
             Err(error) => {
                 self.ended = Some(Ended::Closed);
                 return Err(error);
             }
-        }
+        };
         match count {
             0 => Ok(Received::Closed),
-            _ => Ok(Received::Bytes { more: true }),
+            _ => Ok(Received::Bytes),
         }
     }
 
@@ -205,172 +215,160 @@ impl Wire {
     /// # Errors
     /// Those of the socket. What the server said before it closed may still be received.
     pub fn flush(&mut self) -> io::Result<Flushed> {
-        let mut socket = Socket(self.socket.as_raw_fd());
-        self.flush_to(&mut socket)
+        let fd = self.fd()?;
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        self.flush_with(|bytes| Ok(send(fd, bytes, flags)?))
     }
 
-    /// The same with a writer of one's own, which says `WouldBlock` when it takes no more.
+    /// The same with a `write` of one's own, which fails with [`ErrorKind::WouldBlock`] when the
+    /// socket takes no more.
     ///
     /// # Errors
-    /// As [`flush`](Self::flush).
-    pub fn flush_to(&mut self, socket: &mut impl Write) -> io::Result<Flushed> {
-        let flushed = match &mut self.tls {
-            None => send_plain(socket, &mut self.output),
-            Some(tls) => tls.send(socket, &mut self.output),
-        }?;
-        if self.output.is_empty() {
-            if self.output.capacity() > OUTPUT_KEPT_BYTES_MAX {
-                self.output = BytesMut::new();
-            } else {
-                self.output.clear();
-            }
+    /// Those of `write`.
+    pub fn flush_with(
+        &mut self,
+        write: impl FnMut(&[u8]) -> io::Result<usize>,
+    ) -> io::Result<Flushed> {
+        match &mut self.tls {
+            None => write_all(write, &mut self.output),
+            Some(tls) => tls.send(write, &mut self.output),
         }
-        Ok(flushed)
     }
 
     /// Nothing more will be appended to the output: TLS is to say so behind it. The next
     /// [`flush`](Self::flush) sends it.
+    ///
+    /// # Errors
+    /// As those of [`flush`](Self::flush).
     pub fn close_tls(&mut self) -> io::Result<()> {
-        if !self.is_handshaking() && !self.output.is_empty() {
-            // What is in the output would come too late behind the close.
-            self.flush()?;
-        }
         if let Some(tls) = &mut self.tls {
+            while !tls.connection.is_handshaking() && !self.output.is_empty() {
+                tls.encrypt_some(&mut self.output)?;
+            }
             tls.connection.send_close_notify();
         }
         Ok(())
     }
 
-    /// Ends both directions; whoever waits for the descriptor is woken. Dropping closes it.
-    pub fn shutdown(&self) {
-        // It fails only where the peer has done so already.
-        let _ = socket::shutdown(self.socket.as_raw_fd(), Shutdown::Both);
+    /// Closes the socket, and forgets what was received and what was to be sent.
+    pub fn close(&mut self) {
+        self.socket = None;
+        self.tls = None;
+        self.input = ReceiveBuffer::default();
+        self.output = BytesMut::new();
+    }
+
+    fn fd(&self) -> io::Result<RawFd> {
+        let socket = self.socket.as_ref().ok_or(ErrorKind::NotConnected)?;
+        Ok(socket.as_raw_fd())
     }
 }
 
-impl AsFd for Wire {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-}
-
-impl AsRawFd for Wire {
-    fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
-    }
-}
-
-/// Receives once; `None` when there is nothing now.
+/// Reads once; `None` when there is nothing now.
 #[inline]
-fn receive_some(socket: RawFd, into: &mut [u8]) -> io::Result<Option<usize>> {
+fn read_some(
+    read: &mut impl FnMut(&mut [u8]) -> io::Result<usize>,
+    into: &mut [u8],
+) -> io::Result<Option<usize>> {
     loop {
-        match socket::recv(socket, into, MsgFlags::MSG_DONTWAIT) {
+        match read(into) {
             Ok(count) => return Ok(Some(count)),
-            Err(Errno::EAGAIN) => return Ok(None),
-            Err(Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
 }
 
 fn receive_plain(
-    mut receive: impl FnMut(&mut [u8]) -> io::Result<Option<usize>>,
+    mut read: impl FnMut(&mut [u8]) -> io::Result<usize>,
     input: &mut ReceiveBuffer,
     total: &mut usize,
 ) -> io::Result<Received> {
     loop {
         let room = input.room();
         let size = room.len().min(RECEIVE_BYTES_MAX - *total);
-        match receive(&mut room[..size])? {
+        match read_some(&mut read, &mut room[..size])? {
             None => return Ok(Received::WouldBlock),
             Some(0) => return Ok(Received::Closed),
             Some(count) => {
                 input.filled(count);
                 *total += count;
-                // A stream socket gives less than it was asked for only when it has no more.
-                let more = count == size;
-                if !more || *total == RECEIVE_BYTES_MAX {
-                    return Ok(Received::Bytes { more });
+                if count < size || *total == RECEIVE_BYTES_MAX {
+                    return Ok(Received::Bytes);
                 }
             }
         }
     }
 }
 
-fn send_plain(socket: &mut impl Write, output: &mut BytesMut) -> io::Result<Flushed> {
+fn write_all(
+    mut write: impl FnMut(&[u8]) -> io::Result<usize>,
+    output: &mut BytesMut,
+) -> io::Result<Flushed> {
     while !output.is_empty() {
-        match socket.write(output) {
+        match write(output) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(count) => output.advance(count),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Flushed::WouldBlock),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
+    give_back(output);
     Ok(Flushed::All)
 }
 
+/// Gives back an empty buffer's memory when it is much.
+fn give_back(output: &mut BytesMut) {
+    // Its capacity does not tell: that is counted from where the last bytes ended.
+    if output.try_reclaim(OUTPUT_KEPT_BYTES_MAX + 1) {
+        *output = BytesMut::new();
+    }
+}
+
 impl Tls {
-    /// As [`receive_plain`]; what counts is what was decrypted, what is bounded what was received.
+    /// As [`receive_plain`]; what is counted is encrypted.
     fn receive(
         &mut self,
-        mut receive: impl FnMut(&mut [u8]) -> io::Result<Option<usize>>,
-        socket: &OwnedFd,
+        mut read: impl FnMut(&mut [u8]) -> io::Result<usize>,
         input: &mut ReceiveBuffer,
         total: &mut usize,
     ) -> io::Result<Received> {
-        let mut received = 0;
         loop {
-            match receive(&mut self.records)? {
-                None => return Ok(Received::WouldBlock),
-                Some(0) => {
-                    return Err(io::Error::new(
-                        ErrorKind::UnexpectedEof,
-                        "the TLS connection to the PostgreSQL server was cut off",
-                    ));
-                }
-                Some(count) => {
-                    if self.decrypt(socket, count, input, total)? {
-                        return Ok(Received::Closed);
-                    }
-                    received += count;
-                    if count < self.records.len() {
-                        // The rest of a record is worth no look of its own.
-                        return Ok(Received::WouldBlock);
-                    }
-                    if received >= RECEIVE_BYTES_MAX {
-                        return Ok(match *total {
-                            0 => Received::WouldBlock,
-                            _ => Received::Bytes { more: true },
-                        });
-                    }
-                }
+            let Some(count) = read_some(&mut read, &mut self.records)? else {
+                return Ok(Received::WouldBlock);
+            };
+            if count == 0 {
+                return Err(io::Error::new(
+                    ErrorKind::UnexpectedEof,
+                    "the TLS connection to the PostgreSQL server was cut off",
+                ));
+            }
+            *total += count;
+            if self.decrypt(count, input)? {
+                return Ok(Received::Closed);
+            }
+            if count < self.records.len() || *total >= RECEIVE_BYTES_MAX {
+                return Ok(Received::Bytes);
             }
         }
     }
 
     /// Decrypts the first `count` bytes of the records. True when the server says that it closes.
-    fn decrypt(
-        &mut self,
-        socket: &OwnedFd,
-        count: usize,
-        input: &mut ReceiveBuffer,
-        total: &mut usize,
-    ) -> io::Result<bool> {
+    fn decrypt(&mut self, count: usize, input: &mut ReceiveBuffer) -> io::Result<bool> {
         let mut records = &self.records[..count];
         while !records.is_empty() {
             self.connection.read_tls(&mut records)?;
-            let state = match self.connection.process_new_packets() {
-                Ok(state) => state,
-                Err(error) => {
-                    // The server is told why, if that is possible at once.
-                    let _ = self.connection.write_tls(&mut Socket(socket.as_raw_fd()));
-                    return Err(io::Error::new(ErrorKind::InvalidData, error));
-                }
-            };
+            // An error leaves an alert to be sent, which tells the server why.
+            let state = self
+                .connection
+                .process_new_packets()
+                .map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
             let mut left = state.plaintext_bytes_to_read();
             while left > 0 {
                 let count = self.connection.reader().read(input.room())?;
                 input.filled(count);
-                *total += count;
                 left -= count;
             }
             if state.peer_has_closed() {
@@ -380,47 +378,36 @@ impl Tls {
         Ok(false)
     }
 
-    fn send(&mut self, socket: &mut impl Write, output: &mut BytesMut) -> io::Result<Flushed> {
+    fn send(
+        &mut self,
+        mut write: impl FnMut(&[u8]) -> io::Result<usize>,
+        output: &mut BytesMut,
+    ) -> io::Result<Flushed> {
         loop {
-            if !output.is_empty() && !self.connection.is_handshaking() {
-                // It takes some and leaves the rest: its own buffer is bounded.
-                let count = self.connection.writer().write(output)?;
-                output.advance(count);
+            // Only then is more encrypted, so that it does not pile up twice.
+            if write_all(&mut write, &mut self.encrypted)? == Flushed::WouldBlock {
+                return Ok(Flushed::WouldBlock);
             }
-            if !self.connection.wants_write() {
+            self.encrypt_some(output)?;
+            if self.encrypted.is_empty() {
                 return Ok(Flushed::All);
             }
-            match self.connection.write_tls(socket) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    return Ok(Flushed::WouldBlock);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-}
-
-/// Sends without waiting, and without a signal when the peer is gone.
-struct Socket(RawFd);
-
-impl Write for Socket {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[IoSlice::new(bytes)])
-    }
-
-    fn write_vectored(&mut self, bytes: &[IoSlice<'_>]) -> io::Result<usize> {
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-        loop {
-            match socket::sendmsg::<()>(self.0, bytes, &[], flags, None) {
-                Err(Errno::EINTR) => {}
-                outcome => return Ok(outcome?),
-            }
         }
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    /// Encrypts as much output as rustls takes at once, and what it wants to say itself.
+    fn encrypt_some(&mut self, output: &mut BytesMut) -> io::Result<()> {
+        if !output.is_empty() && !self.connection.is_handshaking() {
+            let count = self.connection.writer().write(output)?;
+            output.advance(count);
+            if output.is_empty() {
+                give_back(output);
+            }
+        }
+        let mut encrypted = (&mut self.encrypted).writer();
+        while self.connection.wants_write() {
+            self.connection.write_tls(&mut encrypted)?;
+        }
         Ok(())
     }
 }

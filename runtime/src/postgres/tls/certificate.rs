@@ -142,11 +142,14 @@ pub(super) fn is_commonly_named(certificate: &Certificate, host: &str) -> bool {
         }
         Err(_) => return false,
     }
-    // The last one is the most specific.
-    let common = tbs.subject().iter().filter(|part| part.oid == COMMON_NAME);
-    let common = common.last().map(|part| part.value.value());
-    let common = common.and_then(|value| std::str::from_utf8(value).ok());
-    common.is_some_and(|common| is_named(common, host))
+    common_name(certificate).is_some_and(|common| is_named(&common, host))
+}
+
+/// The last common name of the subject, which is the most specific.
+pub(super) fn common_name(certificate: &Certificate) -> Option<String> {
+    let parts = certificate.tbs_certificate().subject().iter();
+    let common = parts.filter(|part| part.oid == COMMON_NAME).last()?;
+    String::from_utf8(common.value.value().to_vec()).ok()
 }
 
 /// Whether `pattern` stands for `host`: itself, or `*.` and all but the first label of it.

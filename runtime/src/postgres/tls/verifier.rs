@@ -185,7 +185,10 @@ impl Trust {
         };
         match self.is_named(end_entity, server_name) || is_named_today() {
             true => Ok(()),
-            false => Err(CertificateError::NotValidForName.into()),
+            false => Err(Error::from(CertificateError::NotValidForNameContext {
+                expected: server_name.to_owned(),
+                presented: certificate::common_name(&certificate).into_iter().collect(),
+            })),
         }
     }
 
