@@ -47,7 +47,7 @@ impl fmt::Debug for SaltedPassword {
 
 /// Derives the key from a password: `Hi` of RFC 5802 section 2.2, PBKDF2 with one block.
 ///
-/// It takes time in proportion to `iterations`: a few milliseconds for PostgreSQL's default.
+/// It takes time in proportion to `iterations`: about one millisecond for PostgreSQL's default.
 pub fn salted_password(password: &[u8], salt: &[u8], iterations: u32) -> SaltedPassword {
     let keyed = hmac(&prepared(password));
     let mut last: [u8; HASH_BYTES] = keyed
