@@ -85,6 +85,14 @@ pub(super) fn decode_elements<'py>(
 }
 
 impl ArrayCodec {
+    /// The same for elements that are read otherwise.
+    pub(super) fn with_element(&self, element: Codec) -> Self {
+        Self {
+            element: Arc::new(element),
+            ..*self
+        }
+    }
+
     pub(super) fn decode<'py>(&self, py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
         if self.element.format() == 0 {
             return array_text::decode(py, self, bytes);

@@ -114,6 +114,11 @@ pub(super) fn scalar(oid: u32, json_as_text: bool) -> Codec {
     }
 }
 
+/// Whether a type is the identifier of a catalogue's row that is shown as its name.
+pub(super) fn is_object_name(oid: u32) -> bool {
+    Type::from_oid(oid).is_some_and(|known| known.name().starts_with("reg"))
+}
+
 /// The codec of an extension's type, by its name.
 pub(super) fn extension(name: &str) -> Option<Codec> {
     Some(match name {

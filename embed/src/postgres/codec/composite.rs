@@ -136,12 +136,20 @@ impl Field {
     }
 }
 
-/// The codec of a field of a row without a type, by what the row says itself.
+/// The codec of a value that says its type itself and is always in the binary format.
 ///
 /// # Errors
-/// `NotImplementedError` where the type is unknown or has no binary form that we know.
-pub(super) fn field_codec(types: &WeakTypes, oid: u32, position: usize) -> PyResult<Arc<Codec>> {
-    let codec = types.codec(oid).filter(|codec| codec.format() == 1);
+/// `NotImplementedError` where the type is unknown, or belongs to the application's functions for
+/// texts.
+pub(super) fn binary_codec(types: &WeakTypes, oid: u32, position: usize) -> PyResult<Arc<Codec>> {
+    let codec = types.codec(oid);
+    let codec = match codec.as_deref() {
+        Some(codec) => codec.binary_form(oid),
+        None => None,
+    }
+    .map_or(codec.filter(|codec| codec.format() == 1), |form| {
+        Some(Arc::new(form))
+    });
     codec.ok_or_else(|| {
         PyNotImplementedError::new_err(format!(
             "no decoder for composite type element in position {position} of type OID {oid}"
@@ -161,7 +169,7 @@ pub(super) fn decode_row<'py>(
     for position in 0..count {
         let oid = reader.u32()?;
         values.push(match reader.value()? {
-            Some(bytes) => field_codec(types, oid, position)?.decode(py, bytes)?,
+            Some(bytes) => binary_codec(types, oid, position)?.decode(py, bytes)?,
             None => py.None().into_bound(py),
         });
     }

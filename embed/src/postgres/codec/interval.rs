@@ -26,11 +26,25 @@ impl Parts {
         Ok(Self { months, days, us })
     }
 
-    /// Days and microseconds when that is all there is, and Python can tell it.
-    fn without_months(&self) -> Option<(i64, i64)> {
+    /// The parts of a timedelta, whose seconds are never negative: they get the sign of its days,
+    /// so that an hour less is not a day less and 23 hours more.
+    fn of_delta(days: i64, us: i64) -> (i64, i64) {
+        if days < 0 && us > 0 {
+            (days + 1, us - DAY_US)
+        } else {
+            (days, us)
+        }
+    }
+
+    /// Days and microseconds of a timedelta that is worth the same and says the same: a day and
+    /// 24 hours are two things.
+    fn delta(&self) -> Option<(i64, i64)> {
         let days = i64::from(self.days) + self.us.div_euclid(DAY_US);
-        let is_python_s = self.months == 0 && (-DELTA_DAYS_MAX..=DELTA_DAYS_MAX).contains(&days);
-        is_python_s.then(|| (days, self.us.rem_euclid(DAY_US)))
+        let us = self.us.rem_euclid(DAY_US);
+        let is_python_s = self.months == 0
+            && (-DELTA_DAYS_MAX..=DELTA_DAYS_MAX).contains(&days)
+            && Self::of_delta(days, us) == (self.days.into(), self.us);
+        is_python_s.then_some((days, us))
     }
 }
 
@@ -39,10 +53,10 @@ fn class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
     CLASS.import(py, "fasterapi.pg.types", "Interval")
 }
 
-/// A timedelta; one of its subclass `Interval` when it has months.
+/// A timedelta; one of its subclass `Interval` when it has months, or more hours than a day.
 pub(super) fn decode<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     let parts = Parts::parse(bytes)?;
-    let Some((days, us)) = parts.without_months() else {
+    let Some((days, us)) = parts.delta() else {
         return class(py)?.call1((parts.months, parts.days, parts.us));
     };
     let part = |value: i64| i32::try_from(value).unwrap_or_default();
@@ -63,8 +77,16 @@ pub(super) fn encode(value: &Bound<'_, PyAny>, out: &mut BytesMut) -> PyResult<(
     }
     let seconds = i64::from(delta.get_seconds());
     let us = seconds * SECOND_US + i64::from(delta.get_microseconds());
-    let (months, days) = (0, delta.get_days());
-    put(&Parts { months, days, us }, out);
+    let (days, us) = Parts::of_delta(delta.get_days().into(), us);
+    let days = i32::try_from(days).unwrap_or_default();
+    put(
+        &Parts {
+            months: 0,
+            days,
+            us,
+        },
+        out,
+    );
     Ok(())
 }
 

@@ -175,7 +175,7 @@ impl Codec {
             Self::AnyArray(types) => {
                 let mut reader = Reader::new(bytes);
                 let shape = array::Shape::parse(&mut reader)?;
-                let element = composite::field_codec(types, shape.element_oid, 0)?;
+                let element = composite::binary_codec(types, shape.element_oid, 0)?;
                 let list = array::decode_elements(py, &element, &shape.counts, &mut reader)?;
                 reader.end()?;
                 Ok(list)
@@ -253,6 +253,20 @@ impl Codec {
             },
             // Void has one value, of no bytes; `encode` has seen to all others.
             _ => Ok(()),
+        }
+    }
+
+    /// What reads the binary form of a type that we otherwise ask for as text: numbers for the
+    /// names of objects, bytes for all others.
+    fn binary_form(&self, oid: u32) -> Option<Self> {
+        match self {
+            Self::Literal if builtin::is_object_name(oid) => Some(Self::Unsigned4),
+            Self::Literal | Self::LiteralOf(_) => Some(Self::Bytea),
+            Self::Array(array) => {
+                let element = array.element.binary_form(array.element_oid)?;
+                Some(Self::Array(array.with_element(element)))
+            }
+            _ => None,
         }
     }
 

@@ -78,7 +78,7 @@ impl RangeCodec {
         class(py)?.call(bounds, Some(&options))
     }
 
-    /// Takes a `Range`, or a list or tuple of up to two bounds.
+    /// Takes a `Range`, or a list or tuple of up to two bounds, which belong to the range.
     pub(super) fn encode(&self, value: &Bound<'_, PyAny>, out: &mut BytesMut) -> PyResult<()> {
         let py = value.py();
         if !value.is_instance(class(py)?)? {
@@ -117,7 +117,8 @@ impl RangeCodec {
                 Ok(())
             }
             [lower] => self.put(LOWER_INCLUSIVE, lower, &none, out),
-            [lower, upper] => self.put(LOWER_INCLUSIVE, lower, upper, out),
+            // Both belong to the range, as with asyncpg.
+            [lower, upper] => self.put(LOWER_INCLUSIVE | UPPER_INCLUSIVE, lower, upper, out),
             more => Err(PyValueError::new_err(format!(
                 "expected 0, 1 or 2 elements in range (got {})",
                 more.len()
