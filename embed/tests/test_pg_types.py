@@ -7,8 +7,11 @@ sends, we must read as asyncpg does, except where the differences are listed her
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import ipaddress
+import json
+import math
 import os
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from postgres_cluster import Cluster
 
 try:
-    from fasterapi._core import PgTypes
+    from fasterapi._core import PgTypes, Record, json_bytes
 except ImportError:
     HERE = False
 else:
@@ -63,7 +66,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "int8": st.integers(-(2**63), 2**63 - 1),
     "oid": st.integers(0, 2**32 - 1),
     "xid8": st.integers(0, 2**64 - 1),
-    "pg_lsn": st.integers(0, 2**64 - 1),
+    "pg_lsn": st.integers(0, 2**63 - 1),
     "float4": SINGLES,
     "float8": FLOATS,
     "numeric": NUMBERS | st.integers() | st.integers(-(10**60), 10**60),
@@ -102,18 +105,18 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "money[]": st.lists(st.integers(0, 99).map(lambda cents: f"$1.{cents:02}") | st.none()),
 }
 
-# Both ways of asking the server: what it says is compared with asyncpg's answer.
+# What the server says to these is compared with asyncpg's answer.
 LITERALS: dict[str, list[str]] = {
     "numeric": ["0", "10000", "0.00", "1e20", "-1e-20", "NaN", "Infinity", "-Infinity", "1e1000"],
     "date": ["infinity", "-infinity", "0001-01-01", "9999-12-31"],
     "timestamp": ["infinity", "-infinity", "0001-01-01", "9999-12-31 23:59:59.999999"],
     "timestamptz": ["infinity", "-infinity", "0001-01-01 00:00+00", "2000-01-01 00:00+05"],
-    "interval": ["1 mon", "-5 years -1 mon", "1 day -1 hour", "178000000 years", "-1 mon 3 days"],
+    "interval": ["1 mon", "-5 years -1 mon", "1 day -1 hour", "-1 hour", "25:00", "-1 mon 3 days"],
     "int4[]": ["{}", "[1:3][-1:0]={{1,2},{4,5},{6,7}}", "{{{{{{1}}}}}}", "{1,NULL}"],
     "box[]": ["{(1,1),(0,0);(3,3),(2,2)}"],
     "aclitem[]": ["{}", "{postgres=r/postgres}"],
     "citext[]": ["{}", '{{"a,","\\"b"},{NULL,c}}'],
-    "int2vector": ["1 2 3", ""],
+    "int2vector": ["1 2 3"],
     "oidvector": ["1 2 3"],
     "varbit": ["", "101", "111100001"],
     "bit(3)": ["101"],
@@ -146,6 +149,42 @@ LITERALS: dict[str, list[str]] = {
     "composite_t[]": ['{"(1,a,one)",NULL}'],
     "floatrange_t": ["[1.5,2.5)"],
 }
+
+# Python's first and last moments are infinities on their way back, as with asyncpg, and the bounds
+# of arrays are not kept.
+ONE_WAY = {"0001-01-01", "9999-12-31", "9999-12-31 23:59:59.999999"}
+ONE_WAY |= {"[1:3][-1:0]={{1,2},{4,5},{6,7}}"}
+
+# One of each type, for the tests of what is malformed and of JSON.
+SAMPLES: dict[str, str] = {
+    **{name: "{NULL}" for name in VALUES if name.endswith("[]")},
+    **{name: values[-1] for name, values in LITERALS.items()},
+    **dict.fromkeys(["int2", "int4", "int8", "oid", "float4", "float8", "xid8"], "1"),
+    **dict.fromkeys(["text", "varchar", "name", "bytea", '"char"'], "a"),
+    "numeric": "-1234567.8900",
+    "bool": "t",
+    "date": "2000-02-03",
+    "timestamp": "2000-02-03 04:05:06.7",
+    "pg_lsn": "0/16B3748",
+    "uuid": "38a4ff5a-3a56-11e6-a6c2-c8f73323c6d4",
+    "time": "01:02:03",
+    "timetz": "01:02:03+04:30",
+    "macaddr": "08:00:2b:01:02:03",
+    "macaddr8": "08:00:2b:01:02:03:04:05",
+    "tid": "(1,2)",
+    "point": "(1,2)",
+    "lseg": "[(1,2),(3,4)]",
+    "circle": "<(1,2),3>",
+    "json": '{"a": [1, 2.5, null, "x"]}',
+    "jsonb": '{"a": [1, 2.5, null, "x"]}',
+    "json[]": '{"1",NULL,"[]"}',
+    "hstore": "a=>1,b=>NULL",
+    "ltree": "a.b",
+    "timestamptz[]": "{{2000-02-03 04:05:06+01,infinity}}",
+}
+# A shorter text is a text as well.
+TEXTUAL = {"text", "varchar", "name", "bytea", "enum_t", "jsonpath", "ltree", "bpchar", "xml"}
+TEXTUAL |= {"json", "jsonb"}
 
 SETUP = """
 CREATE EXTENSION citext; CREATE EXTENSION hstore; CREATE EXTENSION ltree;
@@ -192,9 +231,8 @@ class Server:
         self._asyncpg = self._run(self._connect())
 
     def _add(self, *row: Any) -> None:
-        oid, schema, name, letter, element, base, delimiter, length, category, sub, many, parts = (
-            row
-        )
+        oid, schema, name, letter, element, base, delimiter, length, category, *rest = row
+        sub, many, parts = rest
         kind = {"b": "base", "c": "composite", "d": "domain", "e": "enum", "p": "pseudo"}
         kind |= {"r": "range", "m": "multirange"}
         what = kind[letter]
@@ -275,14 +313,15 @@ def server() -> Iterator[Server]:
 
 def same(mine: Any, other: Any) -> bool:
     """Whether two clients' objects say the same; our classes are not asyncpg's."""
-    if isinstance(mine, list | tuple) and isinstance(other, list | tuple | asyncpg.Record):
+    rows = (list, tuple, Record, asyncpg.Record)
+    if isinstance(mine, rows) and isinstance(other, rows):
         return len(mine) == len(other) and all(map(same, mine, other))
     if isinstance(mine, ours.Range | ours.BitString | ours.Path):
         if isinstance(mine, ours.Path):
             return same(mine.points, other.points) and mine.is_closed == other.is_closed
         return repr(mine) == repr(other)
-    if mine != mine:
-        return bool(other != other)
+    if isinstance(mine, float | Decimal) and math.isnan(mine):
+        return math.isnan(other)
     return type(mine).__name__ in {type(other).__name__, "Interval"} and bool(mine == other)
 
 
@@ -307,10 +346,12 @@ def test_values_arrive_and_come_back(server: Server, name: str) -> None:
         sql = f"SELECT $1::{name}"
         mine = server.fetch(sql, name, value)
         assert same(mine, server.asyncpg(sql, value)), (mine, value)
-        text = f"SELECT $1::{name}::text"
-        assert server.fetch(text, name, value) == server.asyncpg(text, value)
         # What was read can be written again.
         assert same(server.fetch(sql, name, mine), mine)
+        if name == "interval":  # asyncpg sends an hour less as a day less and 23 hours
+            return
+        text = f"SELECT $1::{name}::text"
+        assert server.fetch(text, name, value) == server.asyncpg(text, value)
 
     check()
 
@@ -323,7 +364,7 @@ def test_literals_are_read_as_by_asyncpg(server: Server, name: str) -> None:
         sql = f"SELECT '{literal}'::{name}"
         mine, theirs = server.fetch(sql), server.asyncpg(sql)
         assert same(mine, theirs), (literal, mine, theirs)
-        if name in {"pg_node_tree", "composite_t[]"}:
+        if literal in ONE_WAY:
             continue
         plain = name.split("(", maxsplit=1)[0]
         text = server.fetch(f"SELECT '{literal}'::{name}::text")
@@ -353,7 +394,8 @@ def test_catalogues_are_read_as_by_asyncpg(server: Server, table: str) -> None:
         oid = column.type_code
         sql = f'SELECT "{column.name}" FROM {table} ORDER BY 1::text LIMIT 300'
         if server.types.info(oid)[1] == "anyarray":  # asyncpg cannot read these
-            sql = f'SELECT "{column.name}" FROM {table} WHERE "{column.name}" IS NOT NULL LIMIT 50'
+            # The server has no binary form of access privileges.
+            sql = f"SELECT {column.name} FROM {table} WHERE attname !~ 'acl' LIMIT 300"
         result = server.psycopg.pgconn.exec_params(
             sql.encode(), [], result_format=server.types.format(oid)
         )
@@ -361,7 +403,7 @@ def test_catalogues_are_read_as_by_asyncpg(server: Server, table: str) -> None:
         data = [result.get_value(row, 0) for row in range(result.ntuples)]
         mine = [None if value is None else server.types.decode(oid, value) for value in data]
         if server.types.info(oid)[1] == "anyarray":
-            assert all(isinstance(value, list) for value in mine)
+            assert {type(value) for value in mine} <= {list, type(None)}
             continue
         theirs = [row[0] for row in server.asyncpg_rows(sql)]
         if table not in {"pg_stat_activity", "pg_locks"}:
@@ -396,14 +438,15 @@ def test_what_python_has_no_moment_for(server: Server, literal: str) -> None:
 @here
 def test_intervals_lose_nothing(server: Server) -> None:
     """Months stay months."""
-    for text in (
-        "1 mon 1 day 01:00:00",
-        "-14 mons +3 days -00:00:00.000001",
-        "178956970 years 7 mons",
-    ):
+    exact = ["1 mon 1 day 01:00:00", "-14 mons +3 days -00:00:00.000001", "24:00:00", "-1 hour"]
+    for text in [*exact, "178956970 years 7 mons", "-178956970 years -8 mons", "2147483647 days"]:
         mine = server.fetch(f"SELECT '{text}'::interval")
-        assert server.fetch(f"SELECT $1::text = '{text}'::interval::text", "interval", mine) is True
-        assert mine == server.asyncpg(f"SELECT '{text}'::interval")
+        assert isinstance(mine, dt.timedelta)
+        back = server.fetch(f"SELECT $1::text = '{text}'::interval::text", "interval", mine)
+        assert back is True, mine
+        if text in exact:
+            assert mine == server.asyncpg(f"SELECT '{text}'::interval")
+    assert server.fetch("SELECT '178956970 years 7 mons'::interval") == dt.timedelta.max
 
 
 @here
@@ -439,34 +482,125 @@ def test_composites(server: Server) -> None:
     assert same(server.fetch("SELECT $1::composite_t[]", "composite_t[]", back), back)
     row = server.fetch("SELECT ROW(NULL, 1234, '5678', ROW(42, '42'))")
     assert row == (None, 1234, "5678", (42, "42"))
-    with pytest.raises(NotImplementedError, match="element in position 1 of type OID 790"):
-        server.fetch("SELECT ROW(1, '2.50'::money)")
+    # Of what is text otherwise, a row without a type has the binary form.
+    mixed = (
+        "SELECT ROW('pg_class'::regclass, ARRAY['pg_class'::regclass], '2.50'::money, 'x')"
+    )
+    assert server.fetch(mixed) == (1259, [1259], (250).to_bytes(8, "big"), "x")
+    column, data = server.ask("SELECT ROW(1, 'one'::enum_t)")
+    with pytest.raises(NotImplementedError, match="element in position 1 of type OID"):
+        PgTypes().decode(column, data or b"")
+    assert server.fetch("SELECT ROW(1, 'one'::enum_t)") == (1, "one")
 
 
 @here
-@pytest.mark.parametrize("name", [*VALUES, *(LITERALS.keys() - VALUES.keys())])
-def test_every_cut_is_an_error(server: Server, name: str) -> None:
-    """Of values that the server sent, none of which is read after it was cut or changed."""
-    plain = name.split("(", maxsplit=1)[0]
-    literal = LITERALS.get(name, ["1"])[-1]
-    try:
+@pytest.mark.parametrize("name", SAMPLES)
+def test_malformed_values_are_errors(server: Server, name: str) -> None:
+    """Those that are cut or go on; of changed ones only that something is said."""
+    oid, data = server.ask(f"SELECT '{SAMPLES[name]}'::{name}")
+    assert data is not None
+    for read in (server.types.decode, server.types.json):
+        assert read(oid, data) is not None
+        if server.types.format(oid) == 1 and name not in TEXTUAL:
+            wrong = [data[:length] for length in range(len(data))]
+            # A "char" is whatever the server says.
+            for cut in () if name == '"char"' else (*wrong, data + b"\0"):
+                with pytest.raises((ValueError, NotImplementedError)):
+                    read(oid, cut)
+        for place in range(len(data)):
+            for byte in (0, 1, 0x7F, 0x80, 0xFF):
+                changed = bytearray(data)
+                changed[place] = byte
+                with contextlib.suppress(ValueError, OverflowError, NotImplementedError):
+                    read(oid, bytes(changed))
+
+
+@here
+def test_nobody_sends_more_than_he_announces(server: Server) -> None:
+    """A count is checked before anything is allocated for it."""
+    many = (2**31 - 1).to_bytes(4, "big")
+    array = (1).to_bytes(4, "big") + bytes(4) + (23).to_bytes(4, "big") + many + many
+    samples = {"int4[]": array, "polygon": many, "pg_snapshot": many + bytes(16), "hstore": many}
+    samples |= {"int4multirange": many, "varbit": many, "composite_t": many, "record": many}
+    for name, data in samples.items():
+        for read in (server.types.decode, server.types.json):
+            with pytest.raises(ValueError, match="malformed value from the server"):
+                read(server.oid(name), data)
+
+
+@here
+def test_any_bytes_at_all(server: Server) -> None:
+    """No more than an error comes of it."""
+    types = PgTypes()
+    for oid, name in enumerate(["vector", "halfvec", "sparsevec", "hstore", "ltree"], 100_000):
+        types.add(oid, "public", name, "base")
+    types.add(200_000, "public", "row", "composite", fields=[("a", 23), ("b", 25), ("c", 200_001)])
+    types.add(200_001, "public", "rows", "array", element=1700)
+    built_in = [server.oid(name.split("(", maxsplit=1)[0]) for name in SAMPLES]
+    oids = [oid for oid in built_in if oid < 10_000] + [*range(100_000, 100_005), 200_000]
+
+    @quick(2000)
+    @given(st.sampled_from([*oids, server.oid("anyarray"), server.oid("record")]), st.binary())
+    def check(oid: int, data: bytes) -> None:
+        for read in (types.decode, types.json):
+            with contextlib.suppress(ValueError, OverflowError, NotImplementedError):
+                read(oid, data)
+
+    check()
+
+
+# Objects that FastAPI cannot write, as JSON.
+JSON_ONLY: dict[str, Any] = {
+    "path": [[0, 0], [1, 1]],
+    "polygon": [[0, 0], [1, 1], [2, 0]],
+    "varbit": "111100001",
+    "bit(3)": "101",
+    "int4range": {"lower": None, "upper": 6, "bounds": "()"},
+    "numrange": {"lower": 1.5, "upper": 2.5, "bounds": "(]"},
+    "tstzrange": {
+        "lower": "2000-01-01T00:00:00+00:00",
+        "upper": "9999-12-31T23:59:59.999999",
+        "bounds": "[)",
+    },
+    "floatrange_t": {"lower": 1.5, "upper": 2.5, "bounds": "[)"},
+    "int4multirange": [{"lower": None, "upper": 3, "bounds": "()"}],
+}
+
+
+@here
+@pytest.mark.parametrize("name", SAMPLES)
+def test_json_without_objects(server: Server, name: str) -> None:
+    """It is what FastAPI makes of the objects."""
+    for literal in [SAMPLES[name], *LITERALS.get(name, [])]:
         oid, data = server.ask(f"SELECT '{literal}'::{name}")
-    except AssertionError:
-        oid, data = server.ask(f"SELECT max(v) FROM (VALUES (NULL::{name})) AS t(v)")
-        data = b"\0" * 20
-    if server.types.format(oid) == 0 or plain in {"text", "varchar", "bpchar", "name", "xml"}:
-        return
-    for length in range(len(data or b"")):
-        try:
-            server.types.decode(oid, data[:length])
-        except (ValueError, NotImplementedError):
-            continue
-        assert plain in {"bytea", '"char"', "enum_t", "jsonpath"}, (data, length)
-    for place in range(len(data or b"")):
-        for byte in (0, 1, 0x7F, 0x80, 0xFF):
-            changed = bytearray(data)
-            changed[place] = byte
-            try:
-                server.types.decode(oid, bytes(changed))
-            except (ValueError, OverflowError, NotImplementedError):
-                continue
+        assert data is not None
+        made = json.loads(server.types.json(oid, data))
+        if name in JSON_ONLY:
+            assert literal != SAMPLES[name] or made == JSON_ONLY[name]
+        elif literal in {"NaN", "Infinity", "-Infinity"}:
+            assert made == literal
+        else:
+            value = server.types.decode(oid, data)
+            assert made == json.loads(json_bytes(value)), literal
+
+
+@here
+def test_json_of_what_python_has_no_moment_for(server: Server) -> None:
+    """It is the server's text."""
+    for literal, text in BEYOND.items():
+        oid, data = server.ask(f"SELECT {literal}")
+        assert json.loads(server.types.json(oid, data or b"")) == text
+
+
+@here
+def test_json_of_numbers_is_exact(server: Server) -> None:
+    """All digits are there, which a float has no room for."""
+    exact = "123456789012345678901234567890.12345678901234567890"
+    for text in (exact, "-0.00001", "10000", "0.00"):
+        oid, data = server.ask(f"SELECT '{text}'::numeric")
+        assert server.types.json(oid, data or b"") == text.encode()
+    oid, data = server.ask("SELECT ARRAY[1, 'NaN', NULL]::float8[]")
+    assert server.types.json(oid, data or b"") == b'[1.0,"NaN",null]'
+    oid, data = server.ask("SELECT ROW(1, E'\\n\u00e9', NULL)::composite_t")
+    expected = '{"number":1,"text":"\\n\u00e9","label":null}'
+    assert server.types.json(oid, data or b"").decode() == expected

@@ -35,6 +35,87 @@ def make_record(
 ) -> Record: ...
 def scram_key(password: bytes, salt: bytes, iterations: int) -> bytes: ...
 
+class PgTypes:
+    """The types that connections know, and how their values become Python objects and back.
+
+    Built-in types are known from the start; what a server has beyond them is added. Types of
+    well-known extensions are recognised by their names when they are added, unless
+    ``extensions`` is false. json and jsonb are parsed, unless ``json_as_text`` is true.
+    """
+
+    def __init__(self, *, json_as_text: bool = False, extensions: bool = True) -> None: ...
+    def add(
+        self,
+        oid: int,
+        schema: str,
+        name: str,
+        kind: str,
+        *,
+        element: int = 0,
+        delimiter: str = ",",
+        labels: Sequence[str] = (),
+        fields: Sequence[tuple[str, int]] = (),
+    ) -> None:
+        """Make a type known.
+
+        ``kind`` is ``base``, ``array``, ``enum``, ``domain``, ``composite``, ``range``,
+        ``multirange`` or ``pseudo``; ``element`` the type of an array's elements, of a domain,
+        of a range's bounds, or the range of a multirange. ``fields`` are a composite's.
+        """
+
+    def unknown(self, oids: Sequence[int], /) -> list[int]:
+        """The types to be added before there are codecs for ``oids``."""
+
+    def info(self, oid: int, /) -> tuple[str, str, str] | None:
+        """Schema, name and kind; ``None`` for an unknown type."""
+
+    def format(self, oid: int, /) -> int:
+        """1 where values travel in the binary format, 0 where as text."""
+
+    def set_custom(
+        self,
+        oid: int,
+        encoder: Callable[[Any], Any],
+        decoder: Callable[[Any], Any],
+        format: str = "text",
+    ) -> None:
+        """Give a type to functions of the application's.
+
+        ``format`` is ``text``, ``binary`` or ``tuple``; ``NotImplementedError`` for a tuple where
+        the type has no such form.
+        """
+
+    def use_builtin(self, oid: int, name: str, /) -> None:
+        """Give a type the codec of a built-in type, or of a known extension's.
+
+        Raises ``KeyError`` when there is none of that name.
+        """
+
+    def reset_custom(self, oid: int, /) -> None:
+        """Give a type its own codec back."""
+
+    @property
+    def generation(self) -> int:
+        """Grows with every change; what was defined before it may be outdated."""
+
+    def encode(self, oid: int, value: Any, /) -> bytes:
+        """The bytes of a value, as they stand in a message or in binary COPY.
+
+        Raises ``TypeError``, ``ValueError`` or ``OverflowError`` for what is no value of the
+        type, ``NotImplementedError`` for a type that nothing can be written to, ``KeyError`` for
+        an unknown type.
+        """
+
+    def decode(self, oid: int, data: bytes, /) -> Any:
+        """The object that a value's bytes say.
+
+        Raises ``ValueError`` for what is no value of the type, ``NotImplementedError`` for a row
+        with a column of an unknown type.
+        """
+
+    def json(self, oid: int, data: bytes, /) -> bytes:
+        """The JSON of a value's bytes, without an object in between."""
+
 class PgOperation(Coroutine[Any, Any, Any]):
     """An operation of the driver, to be awaited once; it begins when it is first awaited."""
 

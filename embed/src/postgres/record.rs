@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 /// What the rows of one statement have in common.
+#[derive(Debug)]
 pub(crate) struct Descriptor {
     names: Box<[Py<PyString>]>,
     /// Name to position; of two columns of one name the last counts.

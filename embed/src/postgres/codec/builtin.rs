@@ -7,7 +7,7 @@ use super::text::JsonForm;
 use super::types::TypeKind;
 use postgres_types::{Kind, Type};
 
-/// `_int2vector` and `_oidvector`'s elements, whose elements have these types.
+/// The system's own arrays, which begin at 0.
 const INT2VECTOR: u32 = 22;
 const OIDVECTOR: u32 = 30;
 
@@ -15,6 +15,8 @@ const OIDVECTOR: u32 = 30;
 pub(super) fn kind_of(oid: u32) -> Option<(String, TypeKind)> {
     let known = Type::from_oid(oid)?;
     let kind = match known.kind() {
+        _ if oid == INT2VECTOR => TypeKind::Vector(Type::INT2.oid()),
+        _ if oid == OIDVECTOR => TypeKind::Vector(Type::OID.oid()),
         Kind::Array(element) => TypeKind::Array {
             element: element.oid(),
             // The only type whose elements may hold commas.
@@ -32,11 +34,7 @@ pub(super) fn kind_of(oid: u32) -> Option<(String, TypeKind)> {
                 .collect(),
         ),
         Kind::Pseudo => TypeKind::Pseudo,
-        _ => match oid {
-            INT2VECTOR => TypeKind::Vector(Type::INT2.oid()),
-            OIDVECTOR => TypeKind::Vector(Type::OID.oid()),
-            _ => TypeKind::Base,
-        },
+        _ => TypeKind::Base,
     };
     Some((known.name().to_owned(), kind))
 }

@@ -4,11 +4,12 @@ use super::Codec;
 use super::array::items_of;
 use super::types::WeakTypes;
 use super::wire::{Malformed, Reader, count_of, kind_of, put_nullable};
+use crate::postgres::record::{Descriptor, Record};
 use bytes::{BufMut, BytesMut};
 use pyo3::exceptions::{PyNotImplementedError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping, PyTuple};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The type identifier and the length that come before each field.
 const FIELD_BYTES: usize = 8;
@@ -24,32 +25,43 @@ pub(crate) struct Field {
 /// A composite type, all of whose fields have binary forms.
 #[derive(Debug)]
 pub(crate) struct CompositeCodec {
-    pub(crate) name: String,
-    pub(crate) fields: Vec<Field>,
-}
-
-/// The row that Python sees.
-///
-/// # Errors
-/// When memory is short.
-pub(crate) fn make_record<'py>(
-    py: Python<'py>,
-    _composite: &CompositeCodec,
-    values: Vec<Bound<'py, PyAny>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    Ok(PyTuple::new(py, values)?.into_any())
+    name: String,
+    fields: Vec<Field>,
+    /// What all its records have in common, once there is one.
+    descriptor: OnceLock<Arc<Descriptor>>,
 }
 
 impl CompositeCodec {
-    /// The bytes of each field.
+    pub(super) fn new(name: String, fields: Vec<Field>) -> Self {
+        Self {
+            name,
+            fields,
+            descriptor: OnceLock::new(),
+        }
+    }
+
+    /// The row that Python sees.
+    fn record<'py>(&self, py: Python<'py>, values: Vec<Py<PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+        let descriptor = match self.descriptor.get() {
+            Some(descriptor) => descriptor,
+            None => {
+                let names = self.fields.iter().map(|field| field.name.as_str());
+                let made = Descriptor::new(py, &names.collect::<Vec<_>>(), None)?;
+                self.descriptor.get_or_init(|| made)
+            }
+        };
+        Record::create(py, descriptor, values)
+    }
+
+    /// Calls `each` with every field and its bytes.
     ///
     /// # Errors
-    /// When the fields are not those of the type (any more).
-    pub(super) fn split<'a>(
+    /// When the fields are not those of the type (any more), and those of `each`.
+    pub(super) fn split<'a, E: From<Malformed>>(
         &self,
         bytes: &'a [u8],
-        mut each: impl FnMut(&Field, Option<&'a [u8]>) -> PyResult<()>,
-    ) -> PyResult<()> {
+        mut each: impl FnMut(&Field, Option<&'a [u8]>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut reader = Reader::new(bytes);
         if reader.count(FIELD_BYTES)? != self.fields.len() {
             return Err(Malformed("a composite value of other fields").into());
@@ -65,14 +77,14 @@ impl CompositeCodec {
 
     pub(super) fn decode<'py>(&self, py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
         let mut values = Vec::with_capacity(self.fields.len());
-        self.split(bytes, |field, bytes| {
+        self.split::<PyErr>(bytes, |field, bytes| {
             values.push(match bytes {
-                Some(bytes) => field.codec.decode(py, bytes)?,
-                None => py.None().into_bound(py),
+                Some(bytes) => field.codec.decode(py, bytes)?.unbind(),
+                None => py.None(),
             });
             Ok(())
         })?;
-        make_record(py, self, values)
+        self.record(py, values)
     }
 
     /// Takes a mapping (what it leaves out is NULL), or a sequence of all fields.
@@ -136,25 +148,21 @@ impl Field {
     }
 }
 
-/// The codec of a value that says its type itself and is always in the binary format.
-///
-/// # Errors
-/// `NotImplementedError` where the type is unknown, or belongs to the application's functions for
-/// texts.
-pub(super) fn binary_codec(types: &WeakTypes, oid: u32, position: usize) -> PyResult<Arc<Codec>> {
-    let codec = types.codec(oid);
-    let codec = match codec.as_deref() {
-        Some(codec) => codec.binary_form(oid),
-        None => None,
+/// The codec of a value that says its type itself and is always in the binary format; `None` where
+/// the type is unknown, or belongs to the application's functions for texts.
+pub(super) fn binary_codec(types: &WeakTypes, oid: u32) -> Option<Arc<Codec>> {
+    let codec = types.codec(oid)?;
+    match codec.binary_form(oid) {
+        Some(form) => Some(Arc::new(form)),
+        None => Some(codec).filter(|codec| codec.format() == 1),
     }
-    .map_or(codec.filter(|codec| codec.format() == 1), |form| {
-        Some(Arc::new(form))
-    });
-    codec.ok_or_else(|| {
-        PyNotImplementedError::new_err(format!(
-            "no decoder for composite type element in position {position} of type OID {oid}"
-        ))
-    })
+}
+
+/// `NotImplementedError` for a value in a row without a type, or in an array of any.
+pub(super) fn no_decoder(oid: u32, position: usize) -> PyErr {
+    PyNotImplementedError::new_err(format!(
+        "no decoder for composite type element in position {position} of type OID {oid}"
+    ))
 }
 
 /// A `record`: a tuple.
@@ -169,7 +177,9 @@ pub(super) fn decode_row<'py>(
     for position in 0..count {
         let oid = reader.u32()?;
         values.push(match reader.value()? {
-            Some(bytes) => binary_codec(types, oid, position)?.decode(py, bytes)?,
+            Some(bytes) => binary_codec(types, oid)
+                .ok_or_else(|| no_decoder(oid, position))?
+                .decode(py, bytes)?,
             None => py.None().into_bound(py),
         });
     }

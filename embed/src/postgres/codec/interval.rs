@@ -26,6 +26,13 @@ impl Parts {
         Ok(Self { months, days, us })
     }
 
+    /// What it is worth with years of 365 days and months of 30; `None` beyond 292,000 years.
+    pub(super) fn total_us(&self) -> Option<i64> {
+        let months = i64::from(self.months);
+        let days = months / 12 * 365 + months % 12 * 30 + i64::from(self.days);
+        days.checked_mul(DAY_US)?.checked_add(self.us)
+    }
+
     /// The parts of a timedelta, whose seconds are never negative: they get the sign of its days,
     /// so that an hour less is not a day less and 23 hours more.
     fn of_delta(days: i64, us: i64) -> (i64, i64) {

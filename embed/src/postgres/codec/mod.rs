@@ -14,6 +14,7 @@ mod extension;
 mod geometry;
 mod identifier;
 mod interval;
+mod json_text;
 mod network;
 mod number;
 mod numeric;
@@ -175,7 +176,8 @@ impl Codec {
             Self::AnyArray(types) => {
                 let mut reader = Reader::new(bytes);
                 let shape = array::Shape::parse(&mut reader)?;
-                let element = composite::binary_codec(types, shape.element_oid, 0)?;
+                let element = composite::binary_codec(types, shape.element_oid);
+                let element = element.ok_or_else(|| composite::no_decoder(shape.element_oid, 0))?;
                 let list = array::decode_elements(py, &element, &shape.counts, &mut reader)?;
                 reader.end()?;
                 Ok(list)

@@ -79,15 +79,17 @@ impl<'a> Numeric<'a> {
         }
     }
 
-    /// Writes it as `Decimal` and JSON read it; not for special values.
-    pub(super) fn write(&self, out: &mut Digits) {
+    /// Writes it as `Decimal` and JSON read it, with an exponent where that saves much if
+    /// `may_shorten`; not for special values.
+    pub(super) fn write(&self, may_shorten: bool, out: &mut Digits) {
         if self.sign == NEGATIVE {
             out.push(b'-');
         }
         let before = usize::try_from(i32::from(self.weight) + 1).unwrap_or(0);
         let count = self.groups.len() / 2;
-        if self.scale == 0 && count > 0 && before > count + ZERO_GROUPS_MAX {
-            return self.write_rounded(out, before - count);
+        let is_round = self.scale == 0 && count > 0 && before > count + ZERO_GROUPS_MAX;
+        if is_round && may_shorten {
+            return self.write_round(out, before - count);
         }
         let start = out.len();
         for index in 0..before {
@@ -111,7 +113,7 @@ impl<'a> Numeric<'a> {
         }
     }
 
-    fn write_rounded(&self, out: &mut Digits, zero_groups: usize) {
+    fn write_round(&self, out: &mut Digits, zero_groups: usize) {
         let start = out.len();
         for index in 0..self.groups.len() / 2 {
             push_group(out, self.group(index));
@@ -156,7 +158,7 @@ pub(super) fn decode<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, 
         return class(py)?.call1((name,));
     }
     let mut text = Digits::new();
-    number.write(&mut text);
+    number.write(true, &mut text);
     class(py)?.call1((PyString::from_bytes(py, &text)?,))
 }
 

@@ -148,6 +148,12 @@ impl PyTypes {
         Ok(PyBytes::new(value.py(), &out))
     }
 
+    fn json<'py>(&self, py: Python<'py>, oid: u32, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let mut out = Vec::new();
+        self.codec(oid)?.json_text_or_object(py, data, &mut out)?;
+        Ok(PyBytes::new(py, &out))
+    }
+
     fn decode<'py>(&self, py: Python<'py>, oid: u32, data: &[u8]) -> PyResult<Bound<'py, PyAny>> {
         self.codec(oid)?.decode(py, data)
     }

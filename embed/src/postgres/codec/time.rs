@@ -194,16 +194,24 @@ fn delta_us(delta: &Bound<'_, PyDelta>) -> i64 {
     i64::from(delta.get_days()) * DAY_US + seconds + i64::from(delta.get_microseconds())
 }
 
-pub(super) fn decode_time<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-    match i64::from_be_bytes(exactly(bytes)?) {
-        us @ 0..DAY_US => {
-            let (hour, minute, second, microsecond) = calendar::time(us);
-            Ok(PyTime::new(py, hour, minute, second, microsecond, None)?.into_any())
-        }
-        // PostgreSQL's day may end at 24:00.
-        DAY_US => OutOfRange::Time.make(py, bytes),
-        _ => Err(Malformed("a time outside of the day").into()),
+/// Microseconds since midnight.
+pub(super) fn time_of(bytes: &[u8]) -> Result<i64, Malformed> {
+    let us = i64::from_be_bytes(exactly(bytes)?);
+    // PostgreSQL's day may end at 24:00.
+    if (0..=DAY_US).contains(&us) {
+        Ok(us)
+    } else {
+        Err(Malformed("a time outside of the day"))
     }
+}
+
+pub(super) fn decode_time<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    let us = time_of(bytes)?;
+    if us == DAY_US {
+        return OutOfRange::Time.make(py, bytes);
+    }
+    let (hour, minute, second, microsecond) = calendar::time(us);
+    Ok(PyTime::new(py, hour, minute, second, microsecond, None)?.into_any())
 }
 
 pub(super) fn encode_time(value: &Bound<'_, PyAny>, out: &mut BytesMut) -> PyResult<()> {

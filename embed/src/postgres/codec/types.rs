@@ -227,8 +227,7 @@ impl Types {
         }
         let is_binary = known.iter().all(|field| field.codec.format() == 1);
         Some(Arc::new(if is_binary {
-            let fields = known;
-            Codec::Composite(CompositeCodec { name, fields })
+            Codec::Composite(CompositeCodec::new(name, known))
         } else {
             Codec::LiteralOf("composite")
         }))
