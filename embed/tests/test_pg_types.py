@@ -206,7 +206,7 @@ FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid >= 1000
 
 @pytest.mark.skipif(HERE, reason="the tests run in this Python")
 @pytest.mark.skipif(not HAS_PIP_FORM, reason="FASTERAPI_DIST is not given")
-@pytest.mark.timeout(300)
+@pytest.mark.seconds(250)
 def test_in_the_pip_form(postgres: Cluster) -> None:
     """With this Python's clients, and a database of its own."""
     run_in_pip_form(__file__, {SERVER: f"host=127.0.0.1 port={postgres.port} user=trusting"})

@@ -77,7 +77,7 @@ class PgTypes:
         oid: int,
         encoder: Callable[[Any], Any],
         decoder: Callable[[Any], Any],
-        format: str = "text",
+        format: str = "text",  # noqa: A002  # as asyncpg names it
     ) -> None:
         """Give a type to functions of the application's.
 

@@ -5,7 +5,9 @@ use super::{Codec, array_text};
 use bytes::{BufMut, BytesMut};
 use pyo3::exceptions::{PyNotImplementedError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyList, PyMapping, PyMemoryView, PyString, PyTuple};
+use pyo3::types::{
+    PyByteArray, PyBytes, PyFloat, PyInt, PyList, PyMapping, PyMemoryView, PyString, PyTuple,
+};
 use std::sync::Arc;
 
 /// PostgreSQL's `MAXDIM`.
@@ -164,7 +166,12 @@ impl ArrayCodec {
     /// The items of a list that is a dimension. A tuple is a row, and where elements are lists
     /// themselves there is one dimension only.
     fn inner_list<'py>(&self, item: &Bound<'py, PyAny>) -> Option<PyResult<Bound<'py, PyList>>> {
-        if item.is_none() || item.is_instance_of::<PyTuple>() || self.element.takes(item) {
+        // Nearly all elements are one of these, and asking them for a length is slow.
+        let is_plain = item.is_none()
+            || item.cast_exact::<PyInt>().is_ok()
+            || item.cast_exact::<PyString>().is_ok()
+            || item.cast_exact::<PyFloat>().is_ok();
+        if is_plain || item.is_instance_of::<PyTuple>() || self.element.takes(item) {
             return None;
         }
         items_of(item)

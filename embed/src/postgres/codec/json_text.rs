@@ -88,8 +88,7 @@ impl Codec {
                 if shape.element_oid != array.element_oid {
                     return Err(Malformed("an array of another type").into());
                 }
-                elements(&array.element, &shape.counts, &mut reader, out)?;
-                Ok(reader.end()?)
+                self::array(&array.element, &shape, reader, out)
             }
             Self::Composite(composite) => {
                 let mut separator = b'{';
@@ -137,37 +136,8 @@ impl Codec {
             Self::Tid => plain(system::tid_of(bytes)?, out),
             Self::Snapshot => plain(system::snapshot_of(bytes)?, out),
             Self::Geometry(shape) => geometry(*shape, bytes, out),
-            Self::Hstore => {
-                let mut separator = b'{';
-                for (key, value) in extension::hstore_of(bytes)? {
-                    out.push(separator);
-                    separator = b',';
-                    string(key, out)?;
-                    out.push(b':');
-                    nullable(&Self::Text, value, out)?;
-                }
-                close(separator, *b"{}", out);
-                Ok(())
-            }
-            Self::Vector(Vector::Sparse) => {
-                let sparse = extension::Sparse::parse(bytes)?;
-                let _ = write!(
-                    Text(out),
-                    "{{\"dimensions\":{},\"values\":",
-                    sparse.dimensions
-                );
-                let mut separator = b'{';
-                for (place, value) in sparse.values {
-                    out.push(separator);
-                    separator = b',';
-                    plain(place.to_string(), out)?;
-                    out.push(b':');
-                    float(value.into(), out)?;
-                }
-                close(separator, *b"{}", out);
-                out.push(b'}');
-                Ok(())
-            }
+            Self::Hstore => hstore(bytes, out),
+            Self::Vector(Vector::Sparse) => sparse_vector(bytes, out),
             Self::Vector(vector) => {
                 let numbers = vector.numbers(bytes)?.into_iter();
                 list(numbers, out, |number, out| float(number.into(), out))
@@ -177,8 +147,7 @@ impl Codec {
                 let shape = ArrayShape::parse(&mut reader)?;
                 let element = binary_codec(types, shape.element_oid);
                 let element = element.ok_or(JsonError::NeedsPython)?;
-                elements(&element, &shape.counts, &mut reader, out)?;
-                Ok(reader.end()?)
+                array(&element, &shape, reader, out)
             }
             Self::Record(types) => row(types, bytes, out),
             Self::Range(codec) => range(codec, bytes, out),
@@ -350,6 +319,47 @@ fn list<T>(
     }
     close(separator, *b"[]", out);
     Ok(())
+}
+
+fn hstore(bytes: &[u8], out: &mut Vec<u8>) -> Written {
+    let mut separator = b'{';
+    for (key, value) in extension::hstore_of(bytes)? {
+        out.push(separator);
+        separator = b',';
+        string(key, out)?;
+        out.push(b':');
+        nullable(&Codec::Text, value, out)?;
+    }
+    close(separator, *b"{}", out);
+    Ok(())
+}
+
+/// `{"dimensions": 4, "values": {"1": 2.5}}`.
+fn sparse_vector(bytes: &[u8], out: &mut Vec<u8>) -> Written {
+    let sparse = extension::Sparse::parse(bytes)?;
+    let dimensions = sparse.dimensions;
+    let _ = write!(Text(out), "{{\"dimensions\":{dimensions},\"values\":");
+    let mut separator = b'{';
+    for (place, value) in sparse.values {
+        out.push(separator);
+        separator = b',';
+        plain(place.to_string(), out)?;
+        out.push(b':');
+        float(value.into(), out)?;
+    }
+    close(separator, *b"{}", out);
+    out.push(b'}');
+    Ok(())
+}
+
+fn array(
+    element: &Codec,
+    shape: &ArrayShape,
+    mut reader: Reader<'_>,
+    out: &mut Vec<u8>,
+) -> Written {
+    elements(element, &shape.counts, &mut reader, out)?;
+    Ok(reader.end()?)
 }
 
 fn elements(

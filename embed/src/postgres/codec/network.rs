@@ -38,6 +38,44 @@ impl Network {
         Ok(network)
     }
 
+    /// What a plain text says; `None` for all that is not that simple.
+    fn read(text: &str, is_cidr: bool) -> Option<Self> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().ok()?;
+        let mut network = Self { address, prefix: 0 };
+        network.prefix = match prefix {
+            Some(prefix) if prefix.bytes().all(|byte| byte.is_ascii_digit()) => {
+                prefix.parse().ok()?
+            }
+            Some(_) => return None,
+            None => network.prefix_max(),
+        };
+        let bits = match address {
+            IpAddr::V4(address) => u128::from(address.to_bits()) << 96,
+            IpAddr::V6(address) => address.to_bits(),
+        };
+        let host_bits = bits.checked_shl(network.prefix.into()).unwrap_or(0);
+        let is_fine = network.prefix <= network.prefix_max() && (!is_cidr || host_bits == 0);
+        is_fine.then_some(network)
+    }
+
+    fn put(&self, is_cidr: bool, out: &mut BytesMut) {
+        let head = |family, length| [family, self.prefix, is_cidr.into(), length];
+        match self.address {
+            IpAddr::V4(address) => {
+                out.put_slice(&head(IPV4, 4));
+                out.put_slice(&address.octets());
+            }
+            IpAddr::V6(address) => {
+                out.put_slice(&head(IPV6, 16));
+                out.put_slice(&address.octets());
+            }
+        }
+    }
+
     pub(super) fn prefix_max(&self) -> u8 {
         if self.address.is_ipv4() { 32 } else { 128 }
     }
@@ -87,7 +125,12 @@ pub(super) fn decode<'py>(
 pub(super) fn encode(value: &Bound<'_, PyAny>, out: &mut BytesMut, is_cidr: bool) -> PyResult<()> {
     let py = value.py();
     let read;
-    let value = if value.is_instance_of::<PyString>() {
+    let value = if let Ok(text) = value.cast::<PyString>() {
+        if let Some(network) = Network::read(text.to_str()?, is_cidr) {
+            network.put(is_cidr, out);
+            return Ok(());
+        }
+        // Masks and scopes, and what is wrong with a text, are Python's to say.
         let reader = ["ip_interface", "ip_network"][usize::from(is_cidr)];
         read = py.import("ipaddress")?.call_method1(reader, (value,))?;
         &read
