@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,13 +45,24 @@ class Outcomes:
     skipped: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
 
-    def add(self, line: str) -> None:
-        """Takes one line of a process that runs tests."""
-        test, outcome, text = json.loads(line)
-        if outcome == "passed":
-            self.passed.append(test)
-        else:
-            {"skipped": self.skipped, "failed": self.failed}[outcome][test] = text
+    def add(self, line: str, tests: Iterable[str]) -> None:
+        """Takes one line of a process that runs tests: of one, or of a class that has no set-up."""
+        name, outcome, text = json.loads(line)
+        for test in [name] if "::" in name else [test for test in tests if is_of(test, name)]:
+            if outcome == "passed":
+                self.passed.append(test)
+            else:
+                {"skipped": self.skipped, "failed": self.failed}[outcome][test] = text
+
+    def complete(self, tests: Iterable[str]) -> None:
+        """A test that nothing is known of has not been run."""
+        known = {*self.passed, *self.skipped, *self.failed}
+        self.failed |= {test: "did not run" for test in tests if test not in known}
+
+
+def is_of(test: str, case: str) -> bool:
+    """Whether a test belongs to a class."""
+    return test.partition("::")[0] == case
 
 
 def as_ordinary_user(command: list[str], folder: Path) -> list[str]:
@@ -65,7 +77,9 @@ def as_ordinary_user(command: list[str], folder: Path) -> list[str]:
     return ["setpriv", *who, *may, "--", *command]
 
 
-def run(options: argparse.Namespace, folder: Path) -> tuple[Outcomes, list[str]]:
+def run(
+    options: argparse.Namespace, folder: Path, tests: Iterable[str]
+) -> tuple[Outcomes, list[str]]:
     """Runs all files; the second part is what went wrong with the processes themselves."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     environment |= {"PGINSTALLATION": str(find_programs()), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -98,7 +112,9 @@ def run(options: argparse.Namespace, folder: Path) -> tuple[Outcomes, list[str]]
             code = process.wait()
         if (place / "outcomes").exists():
             for line in (place / "outcomes").read_text().splitlines():
-                outcomes.add(line)
+                outcomes.add(line, tests)
+        names = {f"test_{name}" for name in modules}
+        outcomes.complete([test for test in tests if test.partition(".")[0] in names])
         if code != 0:
             problems.append(f"the process of {', '.join(modules)} ended with {code}")
     return outcomes, problems
@@ -173,7 +189,8 @@ def main() -> int:
     """Runs what the command line says."""
     options = arguments()
     options.cache.mkdir(parents=True, exist_ok=True)
-    problem = check_private(scan(options.sdist / "tests"), options.scan)
+    tests = scan(options.sdist / "tests")
+    problem = check_private(tests, options.scan)
     if options.scan or problem:
         print(problem or f"{PRIVATE} is written")
         return bool(problem)
@@ -188,7 +205,7 @@ def main() -> int:
     folder.chmod(0o711)
     guards = [guard(folder / str(number)) for number in range(len(SHARES))]
     try:
-        outcomes, problems = run(options, folder)
+        outcomes, problems = run(options, folder, tests)
     finally:
         for one in guards:
             one.communicate()

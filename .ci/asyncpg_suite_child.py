@@ -68,6 +68,8 @@ class Result(unittest.TestResult):
         """Keeps the reason; a skipped class has no start and no stop either."""
         super().addSkip(test, reason)
         self._skipped = reason
+        if isinstance(test, unittest.suite._ErrorHolder):
+            self._write(test.id(), "skipped", reason)
 
     def addExpectedFailure(self, test: unittest.TestCase, err: object) -> None:
         """Asyncpg expects it."""
@@ -90,8 +92,11 @@ class Result(unittest.TestResult):
             self._failed = reason
 
     def _write(self, test: str, outcome: str, text: str) -> None:
-        case, _, method = test.removeprefix("tests.").rpartition(".")
-        name = test if test.startswith("setUpClass") else f"{case}::{method}"
+        if test.endswith(")"):  # setUpClass (tests.test_pool.TestPool)
+            name = test.partition("(tests.")[2].removesuffix(")")
+        else:
+            case, _, method = test.removeprefix("tests.").rpartition(".")
+            name = f"{case}::{method}"
         self._outcomes.write(json.dumps([name, outcome, text]) + "\n")
         self._outcomes.flush()
 
