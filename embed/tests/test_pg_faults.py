@@ -26,6 +26,14 @@ async def works(pool: Any, size: int) -> None:
     assert answers == list(range(size * 3))
 
 
+async def idle(pool: Any) -> None:
+    """Every connection is given back, soon."""
+    deadline = time.monotonic() + SOON_S
+    while pool.get_idle_size() != pool.get_size():
+        assert time.monotonic() < deadline, "a connection does not come back"
+        await asyncio.sleep(0.01)
+
+
 async def recovers(pool: Any, errors: tuple[type[BaseException], ...]) -> None:
     """The pool answers again, after a few errors at most."""
     deadline = time.monotonic() + 10
@@ -98,8 +106,8 @@ async def test_pool_over_a_restart(pg: Any, own_postgres: Cluster, how: str) -> 
                 await within(SOON_S, query)
         await recovers(pool, errors)
         await works(pool, 4)
+        await idle(pool)
         assert 1 <= pool.get_size() <= 4
-        assert pool.get_idle_size() == pool.get_size()
         assert own_postgres.sessions("usename = 'scram'") == pool.get_size()
 
 
@@ -180,8 +188,8 @@ async def test_pool_of_a_paused_server(pg: Any, own_postgres: Cluster) -> None:
         own_postgres.resume()
     await recovers(pool, (*lost_errors(pg), TimeoutError))
     await works(pool, 2)
+    await idle(pool)
     assert pool.get_size() <= 2
-    assert pool.get_idle_size() == pool.get_size()
     await within(SOON_S, pool.close())
 
 
@@ -217,10 +225,11 @@ async def test_server_out_of_connections(pg: Any, postgres: Cluster) -> None:
         outcomes = await within(
             SOON_S, asyncio.gather(*(hold() for _ in range(5)), return_exceptions=True)
         )
-        assert outcomes.count(1) == 2, outcomes
+        # Who comes too late is refused, or waits for one of the two.
+        assert outcomes.count(1) >= 2, outcomes
         refused = [one for one in outcomes if one != 1]
         assert all(isinstance(one, pg.TooManyConnectionsError) for one in refused), refused
-        assert pool.get_size() == 2
+        assert 1 <= pool.get_size() <= 2
         for _ in range(3):
             assert await within(SOON_S, pool.fetchval("SELECT 2")) == 2
         assert await within(SOON_S, hold()) == 1
