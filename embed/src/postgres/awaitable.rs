@@ -139,6 +139,17 @@ impl PgOperation {
         drop(former);
     }
 
+    /// The loop that it is awaited on.
+    pub(crate) fn loop_of<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.loop_.bind(py)
+    }
+
+    /// Whether it waits for a connection.
+    pub(crate) fn is_queued(&self) -> bool {
+        let state = self.state();
+        matches!(state.stage, Stage::Begun(None)) && state.result.is_none()
+    }
+
     /// Whether its result waits for the awaiter.
     pub(crate) fn has_result(&self) -> bool {
         self.state().result.is_some()

@@ -272,7 +272,7 @@ impl Core {
         match flushed {
             Ok(Flushed::All) => {
                 self.link.want_write(py, self, false);
-                if was_waiting {
+                if was_waiting && self.unsent() == 0 {
                     self.changed.fire(py);
                 }
             }

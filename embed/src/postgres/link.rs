@@ -3,6 +3,7 @@
 use super::core::{Core, locked};
 use super::shard_link::ShardLink;
 use crate::event_loop::EventLoop;
+use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -169,6 +170,24 @@ impl Link {
         }
         Ok(())
     }
+}
+
+/// Has `loop_` call `callback` after so many seconds.
+///
+/// # Errors
+/// When the loop is closed.
+pub(crate) fn call_later<'py>(
+    loop_: &Bound<'py, PyAny>,
+    after_s: f64,
+    callback: impl IntoPyObject<'py>,
+) -> PyResult<()> {
+    let py = loop_.py();
+    let callback = callback.into_bound_py_any(py)?;
+    loop_.call_method1(pyo3::intern!(py, "call_later"), (after_s, callback))?;
+    if let Ok(event_loop) = EventLoop::current() {
+        event_loop.after_python(py);
+    }
+    Ok(())
 }
 
 /// What a loop calls back for.

@@ -73,7 +73,11 @@ impl Core {
             Ok(Received::Bytes) => (Looked::More, self.take(py, wire, is_now).err()),
             Ok(Received::WouldBlock) => (Looked::Empty, None),
             Ok(Received::Closed) => (Looked::Ended, None),
-            Err(error) => (Looked::Ended, Some(tls::failure(py, &error))),
+            Err(error) => {
+                // TLS may want to tell the server why.
+                let _ = wire.flush();
+                (Looked::Ended, Some(tls::failure(py, &error)))
+            }
         }
     }
 
