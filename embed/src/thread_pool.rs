@@ -97,7 +97,10 @@ impl FlatAnswer {
             AnswerBody::Empty => Vec::new(),
             AnswerBody::Bytes(bytes) => bytes,
             AnswerBody::Static(bytes) => bytes.to_vec(),
-            AnswerBody::File(_) | AnswerBody::Stream(..) | AnswerBody::WebSocket(_) => return None,
+            AnswerBody::Unsent(_)
+            | AnswerBody::File(_)
+            | AnswerBody::Stream(..)
+            | AnswerBody::WebSocket(_) => return None,
         };
         Some(Self {
             status: answer.status,

@@ -97,10 +97,13 @@ def answers(module: Any, client_class: Any, **options: Any) -> list[Answer]:
 
 def seen(response: Any, notes: list[str]) -> Answer:
     """What counts: status, header fields, body, and the order of what was called."""
+    own_fields = OWN_FIELDS
+    if response.request.method == "HEAD":  # what it says of the body is the answer
+        own_fields -= {"content-length"}
     fields = sorted(
         (name.lower(), shown(name.lower(), value))
         for name, value in response.headers.multi_items()
-        if name.lower() not in OWN_FIELDS
+        if name.lower() not in own_fields
     )
     content: Any = response.content
     kind = response.headers.get("content-type", "")

@@ -25,6 +25,8 @@ pub struct Answer {
 pub enum AnswerBody {
     /// None.
     Empty,
+    /// None, as HEAD wants it; how long it is for GET, in bytes. No other method is told so.
+    Unsent(u64),
     /// All of it.
     Bytes(Vec<u8>),
     /// Bytes that live as long as the program.

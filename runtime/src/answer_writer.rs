@@ -37,7 +37,11 @@ impl AnswerBody {
         match self {
             Self::Bytes(bytes) => bytes,
             Self::Static(bytes) => bytes,
-            Self::Empty | Self::Stream(..) | Self::File(_) | Self::WebSocket(_) => &[],
+            Self::Empty
+            | Self::Unsent(_)
+            | Self::Stream(..)
+            | Self::File(_)
+            | Self::WebSocket(_) => &[],
         }
     }
 }
@@ -77,8 +81,12 @@ impl<A: Application> Connection<A> {
             return exchange.reuse;
         }
         let body = answer.body.bytes();
+        let length = match answer.body {
+            AnswerBody::Unsent(length) if exchange.head_only => length,
+            _ => body.len() as u64,
+        };
         let framing = if http1::body_allowed(answer.status) {
-            ResponseFraming::Length(body.len() as u64)
+            ResponseFraming::Length(length)
         } else {
             ResponseFraming::None
         };

@@ -49,7 +49,9 @@ def compile_application(app: FasterAPI) -> AppPlan:
         return plan
     compiler.add_routes(app.router.routes)
     plan.routes = compiler.plans
-    if compiler.needs_fallback or inner or _answers_misses(app):
+    # A frontend answers what no other route does.
+    has_frontend = bool(app.router._low_priority_routes)
+    if compiler.needs_fallback or inner or has_frontend or _answers_misses(app):
         plan.fallback = compiler.asgi_plan()
     if compiler.needs_fallback or compiler.native.wraps_websockets:
         plan.websocket_fallback = compiler.websocket_asgi_plan()

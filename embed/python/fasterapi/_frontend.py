@@ -92,7 +92,7 @@ class FrontendRoute(BaseRoute):
     def _handler(self) -> Callable[[Request], Any]:
         from fasterapi._api_route import APIRoute
 
-        async def respond(request: Request, response: Response | None = None) -> Response:
+        async def respond(request: Request, response: Response | None) -> Response:
             below = self._below(get_route_path(request.scope)) or ""
             answer = await self.files.get_response(normalised(below), request.scope)
             if response is not None:
@@ -100,18 +100,20 @@ class FrontendRoute(BaseRoute):
             return answer
 
         async def guarded(request: Request) -> Response:
-            # A method that is refused is refused without asking anybody.
-            handle = with_dependencies if request.method in self.methods else respond
-            return await handle(request)
+            if request.method not in self.methods:
+                return await respond(request, None)  # refused without asking anybody
+            return await with_dependencies(request)
+
+        async def unguarded(request: Request) -> Response:
+            return await respond(request, None)
 
         if not self.dependencies:
-            return respond
+            return unguarded
         from fasterapi.requests import Request
         from fasterapi.responses import Response
 
         # Names that the closure's own module has for type checkers only.
         respond.__annotations__ = {"request": Request, "response": Response, "return": Response}
-        respond.__defaults__ = None
         with_dependencies = APIRoute(
             self.path,
             respond,

@@ -146,11 +146,15 @@ fn from_response(response: Bound<'_, PyAny>, kind: Kind) -> PyResult<Converted<'
         })
     } else {
         let body = response.getattr(pyo3::intern!(py, "body"))?;
-        AnswerBody::Bytes(match body.cast::<PyBytes>() {
+        let bytes: Vec<u8> = match body.cast::<PyBytes>() {
             Ok(bytes) => bytes.as_bytes().to_vec(),
             // `bytearray` and `memoryview`.
             Err(_) => body.extract()?,
-        })
+        };
+        match head.length {
+            Some(length @ 1..) if bytes.is_empty() => AnswerBody::Unsent(length),
+            _ => AnswerBody::Bytes(bytes),
+        }
     };
     let background = response.getattr(pyo3::intern!(py, "background"))?;
     let answer = head.answer(body);

@@ -110,7 +110,7 @@ impl Compression {
             AnswerBody::Stream(_, Some(length)) => usize::try_from(*length).unwrap_or(usize::MAX),
             AnswerBody::Stream(_, None) => usize::MAX,
             // A file knows its ranges and conditions; it is sent as it is.
-            AnswerBody::File(_) | AnswerBody::WebSocket(_) => 0,
+            AnswerBody::Unsent(_) | AnswerBody::File(_) | AnswerBody::WebSocket(_) => 0,
         };
         length < self.options.minimum_bytes.max(1)
             || answer.status == 206
@@ -152,7 +152,10 @@ fn encode(body: &mut AnswerBody, coding: Coding, level: u32) -> bool {
             *length = None;
             return true;
         }
-        AnswerBody::Empty | AnswerBody::File(_) | AnswerBody::WebSocket(_) => return false,
+        AnswerBody::Empty
+        | AnswerBody::Unsent(_)
+        | AnswerBody::File(_)
+        | AnswerBody::WebSocket(_) => return false,
     };
     if bytes.len() <= AT_ONCE_BYTES_MAX {
         let Some(encoded) = encode_whole(bytes, coding, level) else {
