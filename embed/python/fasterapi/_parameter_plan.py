@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fasterapi._fields import ModelField
 
-__all__ = ["request_alias", "scalar_parameter"]
+__all__ = ["scalar_parameter"]
 
 
 def scalar_parameter(field: ModelField, source: str, name: str) -> ParameterPlan | None:
@@ -24,7 +24,7 @@ def scalar_parameter(field: ModelField, source: str, name: str) -> ParameterPlan
         convert=scalar.convert,
         required=field.required,
         default=None if field.required else field.default,
-        alias=request_alias(field, source),
+        alias=field.validation_alias or field.alias,
         ge=scalar.ge,
         gt=scalar.gt,
         le=scalar.le,
@@ -32,9 +32,3 @@ def scalar_parameter(field: ModelField, source: str, name: str) -> ParameterPlan
         min_length=scalar.min_length,
         max_length=scalar.max_length,
     )
-
-
-def request_alias(field: ModelField, source: str) -> str:
-    """The name that a client gives ``field``; a header's in lower case."""
-    alias = field.validation_alias or field.alias
-    return alias.lower() if source == "header" else alias

@@ -31,7 +31,7 @@ class ParameterPlan:
     """How one argument of a call gets its value.
 
     - ``name``: the parameter; ``alias``: the name in the path, query, header
-      fields (lower case) or cookies.
+      fields (in any case) or cookies.
     - ``source``: ``"path"``, ``"query"``, ``"header"``, ``"cookie"``, ``"request"``
       (a ``NativeRequest``), ``"websocket"`` (a ``NativeWebSocket``), ``"native"``
       (Rust's own), ``"json_body"`` (all bytes of a body that says it is JSON) or

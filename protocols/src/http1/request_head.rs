@@ -102,13 +102,13 @@ impl RequestHead {
         }
     }
 
-    /// The value of the first field called `name`, which is lower-case.
+    /// The value of the first field called `name`, in any case.
     #[inline]
     pub fn field<'b>(&self, bytes: &'b [u8], name: &str) -> Option<&'b [u8]> {
         self.fields_named(bytes, name).next()
     }
 
-    /// The values of all fields called `name`, which is lower-case, in the order sent.
+    /// The values of all fields called `name`, in any case, in the order sent.
     #[inline]
     pub fn fields_named<'a, 'b>(
         &'a self,
