@@ -87,8 +87,8 @@ def test_simple_parts(make: Any) -> None:
 
 @KINDS
 def test_urls(make: Any) -> None:
-    assert make(query_string=b"c=d").url == "http://example.org:81/a%20b?c=d"
-    assert make(root_path="/api").url == "http://example.org:81/api/a%20b"
+    assert make(query_string=b"c=d").url == "http://example.org:81/a b?c=d"
+    assert make(root_path="/api").url == "http://example.org:81/api/a b"
     assert make(root_path="/api").base_url == "http://example.org:81/api/"
     assert make(scheme="https").base_url == "https://example.org:81/"
 
@@ -116,7 +116,7 @@ def test_url_for(make: Any) -> None:
     app = FasterAPI()
     app.add_api_route("/items/{name}", lambda: None, name="item")
     request = make(root_path="/api", app=app)
-    assert request.url_for("item", name="é?x") == "http://example.org:81/api/items/%C3%A9%3Fx"
+    assert request.url_for("item", name="é?x") == "http://example.org:81/api/items/é%3Fx"
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ Answer = tuple[Any, ...]
 
 @pytest.mark.skipif(HERE, reason="the tests run in this Python")
 @pytest.mark.skipif(not DIST.is_dir(), reason="FASTERAPI_DIST is not given")
+@pytest.mark.seconds(300)
 def test_in_the_pip_form() -> None:
     """With this Python's httpx and pytest, which are pure Python."""
     from live_server import binary, clean_environment

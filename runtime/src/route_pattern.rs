@@ -11,7 +11,7 @@ pub enum Converter {
     Int,
     /// Digits, perhaps with a point and more digits.
     Float,
-    /// 32 hexadecimal digits in five groups.
+    /// 32 hexadecimal digits in five groups, with or without a dash between two of them.
     Uuid,
 }
 
@@ -32,15 +32,18 @@ impl Converter {
 }
 
 fn is_uuid(text: &str) -> bool {
-    let dash = |at: usize| matches!(at, 8 | 13 | 18 | 23);
-    text.len() == 36
-        && text.bytes().enumerate().all(|(at, byte)| {
-            if dash(at) {
-                byte == b'-'
-            } else {
-                byte.is_ascii_hexdigit()
-            }
-        })
+    const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
+    let mut rest = text.as_bytes();
+    for (at, digits) in GROUPS.into_iter().enumerate() {
+        if at > 0 {
+            rest = rest.strip_prefix(b"-").unwrap_or(rest);
+        }
+        match rest.split_at_checked(digits) {
+            Some((group, behind)) if group.iter().all(u8::is_ascii_hexdigit) => rest = behind,
+            _ => return false,
+        }
+    }
+    rest.is_empty()
 }
 
 /// One segment of a pattern, between two slashes.

@@ -85,7 +85,9 @@ async def parse_form(
     try:
         kind, parameters = parse_parameters(content_type)
         if kind == "multipart/form-data":
-            parser = multipart_parser(parameters.get("boundary", "").encode("latin-1"))
+            if "boundary" not in parameters:
+                raise MalformedForm("Missing boundary in multipart.")
+            parser = multipart_parser(parameters["boundary"].encode("latin-1"))
             async for chunk in chunks:
                 for event, value in parser.feed(chunk):
                     await form.handle(event, value)

@@ -31,9 +31,10 @@ def origin_of(scheme: str, host: str, server: tuple[str, int | None] | None) -> 
 
 
 def url_of_scope(scope: Mapping[str, Any], path: str | None = None, query: bytes = b"") -> str:
-    """The URL that an ASGI request asked for, or that of ``path`` on its server."""
-    from urllib.parse import quote
+    """The URL that an ASGI request asked for, or that of ``path`` on its server.
 
+    Its path is decoded, as Starlette's is, but for what would begin another part.
+    """
     if path is None:
         path, query = scope["path"], scope.get("query_string", b"")
         root = scope.get("app_root_path", scope.get("root_path", ""))
@@ -45,12 +46,19 @@ def url_of_scope(scope: Mapping[str, Any], path: str | None = None, query: bytes
             host = value
             break
     origin = origin_of(scope.get("scheme", "http"), host.decode("latin-1"), scope.get("server"))
-    url = f"{origin}{quote(path, safe=SAFE_IN_PATH)}"
+    url = f"{origin}{_one_path(_only_path(path), bool(origin))}"
     return f"{url}?{query.decode('latin-1')}" if query else url
 
 
-# What a path may hold besides letters, digits and "_.-~" (RFC 3986, section 3.3).
-SAFE_IN_PATH = "/:@!$&'()*+,;=~"
+def _only_path(path: str) -> str:
+    """``path`` without what would begin the query or the fragment."""
+    return path.replace("?", "%3F").replace("#", "%23")
+
+
+def _one_path(path: str, has_origin: bool = False) -> str:
+    """``path`` so that no client takes its beginning for the name of a server."""
+    path = path.replace("\\", "%5C")
+    return f"/%2F{path[2:]}" if path.startswith("//") and not has_origin else path
 
 
 class URL:
@@ -213,7 +221,7 @@ class URLPath(str):
         cls, path: str, protocol: Literal["http", "websocket", ""] = "", host: str = ""
     ) -> Self:
         """Keep the parts."""
-        made = str.__new__(cls, path)
+        made = str.__new__(cls, _one_path(path))
         made.protocol = protocol
         made.host = host
         return made
@@ -227,7 +235,5 @@ class URLPath(str):
             "websocket": "wss" if secure else "ws",
             "": base.scheme,
         }[self.protocol]
-        from urllib.parse import quote
-
-        path = quote(base.path.rstrip("/") + str(self), safe=SAFE_IN_PATH + "%")
+        path = base.path.rstrip("/") + _only_path(self)
         return URL(f"{scheme}://{self.host or base.netloc}{path}")

@@ -1,7 +1,7 @@
 //! Which route answers, and what is answered when none does.
 
 use crate::harness::{Server, bytes, ready};
-use runtime::{BodyMode, Error, RouterBuilder, Target};
+use runtime::{BodyMode, Converter, Error, RouterBuilder, Target};
 
 /// Each route answers with its name and its parameters.
 fn server(routes: &'static [(&'static str, &'static [&'static str], &'static str)]) -> Server {
@@ -188,4 +188,18 @@ fn routes_that_cannot_be_told_apart_are_an_error() {
             "{pair:?}"
         );
     }
+}
+
+#[test]
+fn a_uuid_may_leave_out_its_dashes() {
+    let accepts = |text| Converter::Uuid.accepts(text);
+    assert!(accepts("12345678-1234-abcd-ABCD-123456789012"));
+    assert!(accepts("123456781234abcdABCD123456789012"));
+    assert!(accepts("12345678-1234abcdABCD-123456789012"));
+    assert!(!accepts("12345678--1234-abcd-ABCD-123456789012"));
+    assert!(!accepts("1234567-81234-abcd-ABCD-123456789012"));
+    assert!(!accepts("12345678-1234-abcd-ABCD-12345678901"));
+    assert!(!accepts("12345678-1234-abcd-ABCD-1234567890123"));
+    assert!(!accepts("12345678-1234-abcd-ABCD-12345678901\u{e9}"));
+    assert!(!accepts(""));
 }
