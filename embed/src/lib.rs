@@ -2,6 +2,7 @@
 
 mod access_log;
 pub mod affinity;
+mod anyio_thread;
 mod arguments;
 pub mod cli;
 mod compile;

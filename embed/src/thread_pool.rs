@@ -1,6 +1,7 @@
 //! Runs `def` handlers, and functions for others, on a bounded pool of threads, so that a
 //! blocking one stalls no shard.
 
+use crate::anyio_thread::AnyioThread;
 use crate::arguments::Arguments;
 use crate::convert::response::{Converted, from_result};
 use crate::event_loop::EventLoop;
@@ -208,11 +209,12 @@ impl ThreadPool {
         }
         let (queue, shared) = (self.queue.clone(), self.shared.clone());
         let shard = Python::attach(channels::of_thread);
+        let anyio = Python::attach(AnyioThread::new);
         let spawned = std::thread::Builder::new()
             .name(format!("fasterapi-{threads}"))
             .spawn(move || {
                 channels::adopt(shard);
-                work(&queue, &shared);
+                work(&queue, &shared, anyio);
                 channels::adopt(None);
             });
         match spawned {
@@ -265,7 +267,7 @@ async fn deliver_all(pool: Rc<ThreadPool>) {
 }
 
 /// One thread of a pool, until the pool is dropped.
-fn work(queue: &Receiver<Job>, shared: &Shared) {
+fn work(queue: &Receiver<Job>, shared: &Shared, mut anyio: Option<AnyioThread>) {
     // Attached for the thread's whole life: its `threading.local` values outlive a request.
     Python::attach(|py| {
         loop {
@@ -279,6 +281,7 @@ fn work(queue: &Receiver<Job>, shared: &Shared) {
                     job
                 }
             };
+            anyio = anyio.filter(|anyio| !anyio.claim(py));
             let done = match job {
                 Job::Handler(mut call, context) => {
                     let outcome = call_handler(py, &mut call, &context);

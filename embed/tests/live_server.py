@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
 APPS = HERE / "apps"
-START_TIMEOUT_S = 30.0
+# How much longer than on an idle machine anything may take: the others' tests run beside.
+UNDER_LOAD = 4
+START_TIMEOUT_S = 15.0
 BANNER = re.compile(r"serves .* on (\S+) with \d+ shards?")
 
 
@@ -49,7 +51,11 @@ def own_virtual_environment() -> dict[str, str]:
 
 
 def wait_until(condition: Callable[[], Any], timeout_s: float = 10.0, what: str = "") -> Any:
-    """What ``condition`` gives once it is true; raises ``AssertionError`` after the timeout."""
+    """What ``condition`` gives once it is true.
+
+    ``timeout_s`` is for an idle machine; after it and some more this raises ``AssertionError``.
+    """
+    timeout_s *= UNDER_LOAD
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):
         if time.monotonic() > deadline:
@@ -100,7 +106,7 @@ def run_to_end(
         env=clean_environment(env),
         capture_output=True,
         text=True,
-        timeout=timeout_s,
+        timeout=timeout_s * UNDER_LOAD,
         check=False,
         stdin=subprocess.DEVNULL,
     )
@@ -182,7 +188,7 @@ class Server:
 
     def client(self, **options: Any) -> httpx.Client:
         """An HTTP client for this server; it follows no redirects."""
-        options.setdefault("timeout", 15.0)
+        options.setdefault("timeout", 15.0 * UNDER_LOAD)
         return httpx.Client(base_url=self.url, trust_env=False, **options)
 
     def get(self, path: str, **options: Any) -> httpx.Response:
@@ -209,7 +215,7 @@ class Server:
         if self.process.poll() is None and not self._told_to_end:
             self.signal(signal.SIGTERM)  # a second one would end it without draining
         try:
-            return self.wait_end(self.drain_timeout_s + 5.0)
+            return self.wait_end(self.drain_timeout_s + 5.0 * UNDER_LOAD)
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"the server did not end:\n{self.log}") from None
@@ -223,7 +229,7 @@ class Server:
         for pid in {self.pid, *session_members(self.pid)}:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.process.wait(5.0)
+        self.process.wait(5.0 * UNDER_LOAD)
 
 
 def session_members(session: int) -> list[int]:

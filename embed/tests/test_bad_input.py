@@ -432,7 +432,6 @@ class TestHandlers:
         check_fine(server)
 
 
-@pytest.mark.seconds(60)
 def test_memory_comes_back(serve: Serve) -> None:
     """The same again and again costs nothing in the end."""
     server = serve("bad_input", env=own_virtual_environment())

@@ -245,14 +245,13 @@ def test_a_shard_that_is_stuck_holds_nobody_up(serve: Serve) -> None:
     """What it does not take in time is dropped and counted; then it goes on."""
     server = serve("channels", shards=3)
     one, two, stuck = shards_of(server, 3)
-    blocking = threading.Thread(target=lambda: stuck.get("/block", seconds=1.5))
+    blocking = threading.Thread(target=lambda: stuck.get("/block", seconds=5))
     with Listener(server, "room", two.pid) as at_two, Listener(server, "room", stuck.pid) as late:
         blocking.start()
         for part in range(200):
             one.post("/publish/room", first=part * 100, count=100)
-        began = time.monotonic()
         assert at_two.wait(20_000) == counted(0, 20_000)
-        assert time.monotonic() - began < 1.0
+        assert blocking.is_alive()
         wait_until(lambda: late.data[-1:] == ["19999"])
         blocking.join()
         numbers = [int(n) for n in late.data]

@@ -108,7 +108,6 @@ def test_no_token(client: httpx.Client, header: dict[str, str], detail: str) -> 
     assert answer.headers["www-authenticate"] == 'Bearer scope="notes:read"'
 
 
-@pytest.mark.seconds(LIFETIME_S + 25)
 def test_token_ends(client: httpx.Client) -> None:
     """A token is good for its time only."""
     header = bearer(client)

@@ -23,7 +23,6 @@ def suites() -> Path:
     return Path(given) if given else REPOSITORY.parent / "shared" / "suites"
 
 
-@pytest.mark.seconds(90)
 def test_every_case_passes_as_preferred(serve: Serve) -> None:
     """No failure of any level, and nothing that is merely allowed."""
     program = suites() / "http1" / "run.py"

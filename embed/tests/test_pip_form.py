@@ -93,7 +93,6 @@ def test_the_wheel_holds_the_package_and_its_licence() -> None:
     assert all(name.endswith(".dist-info") for name in others), others
 
 
-@pytest.mark.seconds(120)
 def test_the_source_archive_holds_all_that_is_built(tmp_path: Path) -> None:
     """The crates that the extension needs, the package, the lock file and the licence."""
     subprocess.run(

@@ -320,7 +320,6 @@ class TestTicks:
             event = next(EventSource(answer).iter_sse())
         assert event.id == first[2].id
 
-    @pytest.mark.seconds(60)
     def test_eventsource_of_npm(self, ticks: Server) -> None:
         """Misses nothing when its connection is cut and when all shards are replaced."""
         with (
@@ -443,7 +442,6 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 class TestChromium:
     """The pages in a real browser."""
 
-    @pytest.mark.seconds(120)
     def test_chat(self, chat: Server, browser: Browser) -> None:
         """Two pages talk, and go on doing so after a reload and after a cut."""
         with CuttingProxy(chat.port) as proxy:
@@ -484,7 +482,6 @@ class TestChromium:
             for page in (ann, bob):
                 page.wait("document.querySelector('#count').textContent == '2'")
 
-    @pytest.mark.seconds(120)
     def test_ticks(self, ticks: Server, browser: Browser) -> None:
         """The chart goes on, without a gap, after a cut and after a reload."""
         with CuttingProxy(ticks.port) as proxy:
@@ -514,7 +511,6 @@ class TestChromium:
             first = "ticks[0].number"
             assert page.run(f"ticks.at(-1).number - {first} + 1 == ticks.length")
 
-    @pytest.mark.seconds(60)
     def test_tokens(self, tokens: Server, browser: Browser) -> None:
         """Both ways give the whole answer, one of them over a cut."""
         with CuttingProxy(tokens.port) as proxy:

@@ -15,7 +15,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 import pytest
-from live_server import HERE, open_descriptors, rss_bytes, wait_until
+from live_server import HERE, UNDER_LOAD, open_descriptors, rss_bytes, wait_until
 from test_faults import Prober
 from ws_client import (
     CLOSE,
@@ -200,7 +200,7 @@ class TestPeers:
             assert websocket.wait_closed().code == 1000
             began = time.monotonic()
             assert websocket.is_at_end()
-            assert 0.5 < time.monotonic() - began < 1.0 + SOON_S
+            assert 0.5 < time.monotonic() - began < 1.0 + SOON_S * UNDER_LOAD
 
 
 VANISHING = """
@@ -334,7 +334,7 @@ class TestVanishing:
             began = time.monotonic()
             published = 0
             while handlers(server) > 3:
-                assert time.monotonic() - began < 2.0 + SOON_S, handlers(server)
+                assert time.monotonic() - began < 2.0 + SOON_S * UNDER_LOAD, handlers(server)
                 published = int(str(post(server, "/publish/vanishing", first=published, size=100)))
                 others.read(0.05)
             assert ask(server, "/here") == {"now": 3, "ended": self.COUNT}
@@ -352,7 +352,6 @@ class TestCrowd:
 
     COUNT = 999
 
-    @pytest.mark.seconds(60)
     def test_one_that_never_reads(self, serve: Serve) -> None:
         """Is disconnected; the others get every message, in order."""
         server = serve(APP, "--websocket-outbox-bytes-max", "65536")
@@ -373,7 +372,6 @@ class TestCrowd:
                 assert numbers(member.messages) == list(range(published))
                 assert member.closed is None
 
-    @pytest.mark.seconds(60)
     def test_one_that_never_reads_and_may_miss_some(self, serve: Serve) -> None:
         """Loses the oldest, which are counted; the newest are there when it reads again."""
         server = serve(APP, "--websocket-outbox-bytes-max", "65536", "--send-timeout-s", "60")
@@ -411,7 +409,6 @@ class TestCrowd:
                     return published
         raise AssertionError("nothing was done about the one that does not read")
 
-    @pytest.mark.seconds(60)
     @pytest.mark.parametrize(("stop", "code"), [(signal.SIGHUP, 1012), (signal.SIGTERM, 1001)])
     def test_a_reload_with_a_thousand_open(self, serve: Serve, stop: int, code: int) -> None:
         """All are told, all close inside the deadline, and every handler ends."""
@@ -446,7 +443,7 @@ class TestCrowd:
             ]
             began = time.monotonic()
             assert server.stop() == 0
-            assert time.monotonic() - began < 3.0 + SOON_S
+            assert time.monotonic() - began < 3.0 + SOON_S * UNDER_LOAD
             assert "is killed" not in server.log
             # Those that were not flooded have been told.
             assert peers[0].wait_closed().code == 1001
@@ -668,7 +665,6 @@ for n in range(count):
 """
 
 
-@pytest.mark.seconds(90)
 def test_fifty_thousand_resets(serve: Serve) -> None:
     """Leave neither handlers nor descriptors nor memory behind."""
     server = serve(APP)

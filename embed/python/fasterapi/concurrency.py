@@ -75,13 +75,17 @@ async def _run_in(
     from asyncio import get_running_loop
     from contextvars import copy_context
 
+    from fasterapi._anyio_threads import claimed
+
     context = copy_context()
+    loop = get_running_loop()
 
     def work() -> Result:
-        result: Result = _without_stop_iteration(context.run, func, *args, **kwargs)
+        with claimed(loop):
+            result: Result = _without_stop_iteration(context.run, func, *args, **kwargs)
         return result
 
-    return await get_running_loop().run_in_executor(pool, work)
+    return await loop.run_in_executor(pool, work)
 
 
 def _without_stop_iteration(call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
