@@ -37,6 +37,10 @@ struct State {
     callbacks: Vec<DoneCallback>,
     /// Set between a yield and the look of the task that is stepped, as futures do.
     blocking: bool,
+    /// True when what would have completed a cancelled wait has come to its end.
+    over: bool,
+    /// Whoever waits for that.
+    until_over: Option<Py<Wait>>,
 }
 
 /// Something that Rust will complete. It has the interface of `asyncio.Future`.
@@ -100,7 +104,13 @@ impl Wait {
         let (tasks, callbacks) = {
             let mut state = slf.get().state();
             if state.outcome.is_some() {
-                return Vec::new();
+                state.over = true;
+                let waiting = state.until_over.take();
+                drop(state);
+                let Some(waiting) = waiting else {
+                    return Vec::new();
+                };
+                return Self::conclude(waiting.bind(py), Outcome::Returned(py.None()));
             }
             state.outcome = Some(outcome);
             let callbacks = std::mem::take(&mut state.callbacks);
@@ -167,6 +177,21 @@ impl Wait {
 
     fn cancelled(&self) -> bool {
         matches!(self.state().outcome, Some(Outcome::Cancelled(_)))
+    }
+
+    /// To be awaited after a cancellation: done when what would have completed this one has ended.
+    fn over<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Self>> {
+        let over = Self::new(py)?;
+        let mut state = self.state();
+        let replaced = if state.over {
+            over.get().state().outcome = Some(Outcome::Returned(py.None()));
+            None
+        } else {
+            state.until_over.replace(over.clone().unbind())
+        };
+        drop(state);
+        drop(replaced);
+        Ok(over)
     }
 
     /// Lets nobody wait any longer; what would have completed it is left to itself.

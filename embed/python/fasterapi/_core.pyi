@@ -195,10 +195,13 @@ class WebSocket:
 class Wait(Future[Any]):
     """What Rust completes; awaiting it gives the result."""
 
+    def over(self) -> Wait:
+        """To be awaited after a cancellation, for the end of what was waited for."""
+
 def run_in_thread(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Wait:
     """Call ``function`` on the shard's threads, in a copy of the present context.
 
-    Cancelling what it returns leaves the thread to finish. Raises ``RuntimeError`` on
+    Cancelling what it returns leaves the thread to finish, see ``over``. Raises ``RuntimeError`` on
     a thread that runs no shard's loop.
     """
 

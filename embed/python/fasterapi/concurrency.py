@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Any, ParamSpec, TypeVar
 
+    from fasterapi._core import Wait
+
     Parameters = ParamSpec("Parameters")
     Result = TypeVar("Result")
 
@@ -47,16 +49,22 @@ async def run_in_threadpool(
     """Run ``func`` in a thread and return its result.
 
     Context variables are those of the caller. Its errors pass through.
-    Cancelling the caller does not stop the thread.
+    A thread cannot be stopped: a caller that is cancelled waits for its end.
     """
     in_shard = _shard_runner()
-    if in_shard is not None:
-        result: Result = await in_shard(func, *args, **kwargs)
-        return result
-    return await _run_in(_executor(), func, *args, **kwargs)
+    if in_shard is None:
+        return await _run_in(_executor(), func, *args, **kwargs)
+    call = in_shard(func, *args, **kwargs)
+    try:
+        result: Result = await call
+    except BaseException:
+        if call.cancelled():
+            await _to_the_end(call.over)
+        raise
+    return result
 
 
-def _shard_runner() -> Callable[..., Awaitable[Any]] | None:
+def _shard_runner() -> Callable[..., Wait] | None:
     """``_core.run_in_thread`` when the running loop is a shard's."""
     from asyncio import get_running_loop
 
@@ -72,7 +80,7 @@ def _shard_runner() -> Callable[..., Awaitable[Any]] | None:
 async def _run_in(
     pool: ThreadPoolExecutor, func: Callable[..., Result], /, *args: Any, **kwargs: Any
 ) -> Result:
-    from asyncio import get_running_loop
+    from asyncio import get_running_loop, shield, wait, wrap_future
     from contextvars import copy_context
 
     from fasterapi._anyio_threads import claimed
@@ -85,7 +93,37 @@ async def _run_in(
             result: Result = _without_stop_iteration(context.run, func, *args, **kwargs)
         return result
 
-    return await loop.run_in_executor(pool, work)
+    running = wrap_future(pool.submit(work))
+    try:
+        return await shield(running)
+    except BaseException:
+        if not running.done():
+            await _to_the_end(lambda: wait((running,)))
+        raise
+
+
+async def _to_the_end(wait: Callable[[], Awaitable[Any]]) -> None:
+    """Await ``wait()``, and again after every cancellation."""
+    from asyncio import CancelledError
+
+    with shielded():
+        while True:
+            try:
+                await wait()
+            except CancelledError:
+                continue
+            return
+
+
+def shielded() -> AbstractContextManager[Any]:
+    """Inside of it no anyio scope cancels; one would do so at every ``await`` again."""
+    from contextlib import nullcontext
+
+    anyio = sys.modules.get("anyio")
+    if anyio is None or not hasattr(anyio, "CancelScope"):
+        return nullcontext()
+    scope: AbstractContextManager[Any] = anyio.CancelScope(shield=True)
+    return scope
 
 
 def _without_stop_iteration(call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
@@ -139,34 +177,29 @@ async def contextmanager_in_threadpool(
     cm: AbstractContextManager[Result],
 ) -> AsyncGenerator[Result, None]:
     """Enter and leave ``cm`` in threads; it may suppress errors as usual."""
-    value = await run_in_threadpool(cm.__enter__)
+    entered: list[Result] = []
+
+    def leave(error: BaseException | None) -> Awaitable[bool | None]:
+        kind, traceback = (None, None) if error is None else (type(error), error.__traceback__)
+        return _run_in(_executor_for_exits(), cm.__exit__, kind, error, traceback)
+
     try:
-        yield value
+        await run_in_threadpool(lambda: entered.append(cm.__enter__()))
     except BaseException as error:
-        leaving = _run_in(_executor_for_exits(), cm.__exit__, type(error), error, None)
-        if not await _finished(leaving):
+        if entered:  # cancelled meanwhile
+            with shielded():
+                await leave(error)
+        raise
+    try:
+        yield entered[0]
+    except BaseException as error:
+        with shielded():
+            ends_well = await leave(error)
+        if not ends_well:
             raise
     else:
-        await _finished(_run_in(_executor_for_exits(), cm.__exit__, None, None, None))
-
-
-async def _finished(work: Coroutine[Any, Any, Result]) -> Result:
-    """Wait for ``work`` to end even when the waiter is cancelled meanwhile."""
-    from asyncio import CancelledError, ensure_future, shield
-
-    task = ensure_future(work)
-    cancelled: CancelledError | None = None
-    while True:
-        try:
-            result = await shield(task)
-            break
-        except CancelledError as error:
-            if task.done():
-                raise
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
-    return result
+        with shielded():
+            await leave(None)
 
 
 async def run_until_first_complete(*args: tuple[Callable[..., Any], dict[str, Any]]) -> None:
