@@ -95,7 +95,7 @@ def test_nothing_is_closed_under_a_thread(serve: Serve, route: str, entering: bo
 
 
 def test_from_thread(serve: Serve) -> None:
-    """anyio's way back to the event loop, in handlers and in dependencies."""
+    """The way back to the event loop, for anyio, in handlers and in dependencies."""
     server = serve(APP, env=own_virtual_environment())
     with server.client() as client:
         for _ in range(3):

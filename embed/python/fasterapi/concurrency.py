@@ -16,7 +16,6 @@ if TYPE_CHECKING:
         AsyncIterator,
         Awaitable,
         Callable,
-        Coroutine,
         Iterable,
     )
     from concurrent.futures import ThreadPoolExecutor
