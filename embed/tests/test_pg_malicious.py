@@ -18,8 +18,8 @@ from postgres_driver import OURS, in_loop, within
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-pytestmark = pytest.mark.seconds(120)
-SOON_S = 10.0
+pytestmark = pytest.mark.seconds(60)
+SOON_S = 5.0
 # At some of them it reads behind the message and crashes, at others it waits for its timeout.
 only_ours = pytest.mark.skipif(not OURS, reason="asyncpg is no match for it")
 

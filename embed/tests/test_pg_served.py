@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from live_server import Server
     from postgres_cluster import Cluster
 
-pytestmark = pytest.mark.seconds(120)
+pytestmark = pytest.mark.seconds(90)
 
 # Of the application's pool, in each shard.
 POOL_SIZE = 4
-SOON_S = 15.0
+SOON_S = 8.0
 
 
 def start(serve: Serve, postgres: Cluster, shards: int = 1) -> Server:

@@ -6,17 +6,42 @@ from contextvars import Context
 from typing import Any, Self
 
 from fasterapi._core_postgres import (
+    PgBatch as PgBatch,
+)
+from fasterapi._core_postgres import (
     PgConnection as PgConnection,
+)
+from fasterapi._core_postgres import (
     PgCopyIn as PgCopyIn,
+)
+from fasterapi._core_postgres import (
     PgCopyOut as PgCopyOut,
+)
+from fasterapi._core_postgres import (
     PgOperation as PgOperation,
+)
+from fasterapi._core_postgres import (
     PgPool as PgPool,
+)
+from fasterapi._core_postgres import (
     PgState as PgState,
+)
+from fasterapi._core_postgres import (
     PgStatement as PgStatement,
+)
+from fasterapi._core_postgres import (
     PgTls as PgTls,
+)
+from fasterapi._core_postgres import (
     PgTypes as PgTypes,
+)
+from fasterapi._core_postgres import (
     Record as Record,
+)
+from fasterapi._core_postgres import (
     make_record as make_record,
+)
+from fasterapi._core_postgres import (
     scram_key as scram_key,
 )
 from fasterapi.applications import FasterAPI

@@ -273,7 +273,9 @@ impl PgOperation {
                 Ok(())
             }
             (Err(error), _, core) => {
-                if let Some(core) = core.filter(|_| errors::is_stale(py, &error)) {
+                if let Some(core) =
+                    core.filter(|_| errors::is_stale(py, &error) || errors::is_outdated(py, &error))
+                {
                     core.note_outdated(py, &error);
                 }
                 Err(error)

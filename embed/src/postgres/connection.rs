@@ -1,6 +1,7 @@
 //! `_core.PgConnection`: one connection to a server, as the Python package drives it.
 
 use super::awaitable::{Begun, PgOperation, Retry, Shape};
+use super::batch::{PgBatch, Progress};
 use super::codec::PyTypes;
 use super::copy::{CopyInStart, CopyOutFeed, PgCopyIn, PgCopyOut};
 use super::core::{Core, Pin, Submission, locked};
@@ -240,37 +241,40 @@ impl PgConnection {
         })
     }
 
-    /// Runs a prepared statement once for each tuple of arguments, all or none of them.
+    /// Begins to run a prepared statement once for each tuple of arguments, all or none of them:
+    /// the operation, to be awaited at the end, and the batch, to be fed until it is complete.
     ///
-    /// With `rows` the result is the list of all rows.
+    /// With `rows` the result is the list of all rows. Raises what the first arguments raise.
     #[pyo3(signature = (statement, args, *, rows = false, timeout = None))]
     fn run_many(
         &self,
         statement: &Bound<'_, PgStatement>,
-        args: Bound<'_, PyAny>,
+        args: &Bound<'_, PyAny>,
         rows: bool,
         timeout: Option<f64>,
-    ) -> PgOperation {
-        let statement = statement.get().inner.clone();
+    ) -> PyResult<(Py<PgOperation>, PgBatch)> {
         let py = args.py();
-        let args = args.unbind();
-        self.operation(py, move |core, owner| {
-            let py = owner.py();
-            let sink = if rows {
-                Sink::Records(PyList::empty(py).unbind())
-            } else {
-                Sink::Status
-            };
-            let submission = Submission {
-                query: Some(&statement.query),
-                timeout_s: timeout,
-                may_dirty: statement.may_dirty,
-            };
-            let work = Work::Rows(Rows::new(statement.clone(), sink));
-            core.submit(owner, work, submission, |out| {
-                bind_all(&statement, args.bind(py), out)
-            })
-        })
+        let statement = statement.get().inner.clone();
+        let args = args.try_iter()?;
+        let sink = if rows {
+            Sink::Records(PyList::empty(py).unbind())
+        } else {
+            Sink::Status
+        };
+        let submission = Submission {
+            query: Some(&statement.query),
+            timeout_s: timeout,
+            may_dirty: statement.may_dirty,
+        };
+        let work = Work::Rows(Rows::new(statement.clone(), sink));
+        let operation = Py::new(py, PgOperation::begun(&self.core, py))?;
+        let mut progress = Progress::default();
+        self.core
+            .submit(operation.bind(py), work, submission, |out| {
+                progress.encode(&statement, &args, out)
+            })?;
+        let batch = PgBatch::new(&self.core, statement, args, progress);
+        Ok((operation, batch))
     }
 
     /// Sends `sql` as it is, perhaps several commands; the status of the last is the result.
@@ -443,29 +447,6 @@ impl PgConnection {
         let operation = self.begun(py, Work::CopyIn(start), sql, timeout)?;
         Ok((operation, writer))
     }
-}
-
-/// Appends Bind and Execute for each tuple of arguments, and one Sync.
-fn bind_all(
-    statement: &Statement,
-    args: &Bound<'_, PyAny>,
-    out: &mut bytes::BytesMut,
-) -> PyResult<()> {
-    for (index, args) in args.try_iter()?.enumerate() {
-        let args = args?;
-        let args = match args.cast_into::<PyTuple>() {
-            Ok(args) => args,
-            Err(other) => {
-                let args = other.into_inner();
-                let values = args.try_iter()?.collect::<PyResult<Vec<_>>>()?;
-                PyTuple::new(args.py(), values)?
-            }
-        };
-        statement.bind_element(&args, index, out)?;
-        frontend::execute("", 0, out).map_err(errors::request)?;
-    }
-    out.extend_from_slice(SYNC);
-    Ok(())
 }
 
 fn close(

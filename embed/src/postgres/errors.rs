@@ -30,6 +30,19 @@ pub(crate) fn protocol(py: Python<'_>, message: &str) -> PyErr {
     make(py, "ProtocolError", message)
 }
 
+/// A value is not of the type that is known under its oid.
+pub(crate) fn outdated(py: Python<'_>, message: &str) -> PyErr {
+    make(py, "OutdatedSchemaCacheError", message)
+}
+
+/// Whether `error` says that what is known of a type is out of date.
+pub(crate) fn is_outdated(py: Python<'_>, error: &PyErr) -> bool {
+    let class = py
+        .import(pyo3::intern!(py, "fasterapi.pg.exceptions"))
+        .and_then(|module| module.getattr(pyo3::intern!(py, "OutdatedSchemaCacheError")));
+    class.is_ok_and(|class| error.is_instance(py, &class))
+}
+
 /// What was to be sent cannot be sent, as a program's mistake.
 pub(crate) fn request(error: Error) -> PyErr {
     Python::attach(|py| interface(py, &error.to_string()))
@@ -48,6 +61,10 @@ pub(crate) fn argument(
     cause: PyErr,
 ) -> PyErr {
     let py = value.py();
+    if cause.is_instance_of::<pyo3::exceptions::PyNotImplementedError>(py) {
+        let message = format!("query argument ${position}: {}", cause.value(py));
+        return make(py, "UnsupportedClientFeatureError", &message);
+    }
     let shown = value
         .repr()
         .map_or_else(|_| "?".into(), |repr| repr.to_string());
@@ -60,6 +77,22 @@ pub(crate) fn argument(
     let error = make(py, "DataError", &message);
     error.set_cause(py, Some(cause));
     error
+}
+
+/// An element of a batch's arguments that is no sequence.
+pub(crate) fn no_sequence(values: &Bound<'_, PyAny>, element: usize) -> PyErr {
+    let kind = values.get_type();
+    let kind = kind
+        .name()
+        .map_or_else(|_| "?".into(), |name| name.to_string());
+    make(
+        values.py(),
+        "DataError",
+        &format!(
+            "invalid input in executemany() argument sequence element #{element}: \
+             expected a sequence, got {kind}"
+        ),
+    )
 }
 
 /// Keeps the message readable when the value is huge.

@@ -4,6 +4,7 @@
 //! `receive.rs` takes frames -> `operation.rs` -> `rows.rs` makes objects -> `awaitable.rs` wakes.
 
 mod awaitable;
+mod batch;
 mod codec;
 mod connection;
 mod copy;
@@ -34,6 +35,7 @@ use pyo3::prelude::*;
 pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyTypes>()?;
     module.add_class::<awaitable::PgOperation>()?;
+    module.add_class::<batch::PgBatch>()?;
     module.add_class::<copy::PgCopyIn>()?;
     module.add_class::<copy::PgCopyOut>()?;
     module.add_class::<state::PgState>()?;

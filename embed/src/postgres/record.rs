@@ -176,9 +176,11 @@ impl Record {
         Ok(py.NotImplemented().into_bound(py))
     }
 
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let mut text = String::from("<Record");
-        for (name, value) in self.descriptor.names.iter().zip(&self.values) {
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let py = slf.py();
+        let own = slf.get();
+        let mut text = format!("<{}", slf.get_type().name()?);
+        for (name, value) in own.descriptor.names.iter().zip(&own.values) {
             text.push_str(&format!(
                 " {}={}",
                 name.bind(py).to_str()?,

@@ -64,11 +64,11 @@ impl CompositeCodec {
     ) -> Result<(), E> {
         let mut reader = Reader::new(bytes);
         if reader.count(FIELD_BYTES)? != self.fields.len() {
-            return Err(Malformed("a composite value of other fields").into());
+            return Err(Malformed::OTHER_FIELDS.into());
         }
         for field in &self.fields {
             if reader.u32()? != field.oid {
-                return Err(Malformed("a field of another type").into());
+                return Err(Malformed::OTHER_FIELD.into());
             }
             each(field, reader.value()?)?;
         }

@@ -133,6 +133,11 @@ impl PyTypes {
         self.types.use_builtin(oid, name)
     }
 
+    /// Forgets every type that was added.
+    fn forget(&self) {
+        self.types.forget();
+    }
+
     fn reset_custom(&self, oid: u32) {
         self.types.reset_custom(oid);
     }

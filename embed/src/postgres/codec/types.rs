@@ -326,6 +326,12 @@ impl Types {
         Ok(())
     }
 
+    /// Forgets every type that was added; what programs have set for an oid stays.
+    pub(crate) fn forget(&self) {
+        // What is dropped may run Python code, so it is dropped without the lock.
+        let _before = self.change(|state| std::mem::take(&mut state.added));
+    }
+
     /// Gives a type its own codec back.
     pub(crate) fn reset_custom(&self, oid: u32) {
         self.replace(oid, None);

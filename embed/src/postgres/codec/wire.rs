@@ -8,8 +8,23 @@ use pyo3::prelude::*;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Malformed(pub(crate) &'static str);
 
+impl Malformed {
+    /// A composite value whose type has gained or lost fields since it was asked for.
+    pub(crate) const OTHER_FIELDS: Self = Self("unexpected number of attributes of composite type");
+    /// One of whose fields another has taken the place.
+    pub(crate) const OTHER_FIELD: Self = Self("unexpected data type of composite type");
+
+    /// Whether the server is right, and what is known of the type is out of date.
+    fn is_outdated(&self) -> bool {
+        [Self::OTHER_FIELDS.0, Self::OTHER_FIELD.0].contains(&self.0)
+    }
+}
+
 impl From<Malformed> for PyErr {
     fn from(problem: Malformed) -> Self {
+        if problem.is_outdated() {
+            return Python::attach(|py| crate::postgres::errors::outdated(py, problem.0));
+        }
         PyValueError::new_err(format!("malformed value from the server: {}", problem.0))
     }
 }

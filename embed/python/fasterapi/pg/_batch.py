@@ -1,0 +1,54 @@
+"""A statement run once for each of many tuples of arguments."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fasterapi._core import PgConnection, PgStatement
+
+__all__ = ["run_batch"]
+
+UNSENT_BYTES_MAX = 1 << 18
+"""Past so many bytes that the server has not taken, no more arguments are encoded."""
+
+
+async def run_batch(
+    core: PgConnection,
+    statement: PgStatement,
+    args: Iterable[Iterable[Any]],
+    timeout_s: float | None,
+    *,
+    rows: bool,
+) -> Any:
+    """Run it; returns the list of all rows if ``rows``.
+
+    Outside of a transaction all runs take effect, or none. Raises what ``args`` raises,
+    ``DataError`` for an argument that does not fit, ``TimeoutError``, a ``PostgresError``.
+    """
+    operation, batch = core.run_many(statement, args, rows=rows, timeout=timeout_s)
+    if batch.is_complete:
+        return await operation
+    try:
+        async with asyncio.timeout(timeout_s):
+            while not batch.is_complete:
+                # An answer may have come: when it is an error, the rest is in vain.
+                await asyncio.sleep(0)
+                while core.unsent > UNSENT_BYTES_MAX and not batch.is_refused:
+                    await core.change()
+                if batch.is_refused:
+                    batch.abandon()
+                else:
+                    batch.feed()
+            return await operation
+    except BaseException:
+        if not batch.is_complete and not core.is_closed:
+            batch.abandon()
+            with contextlib.suppress(Exception):
+                await operation
+        raise

@@ -1,0 +1,53 @@
+"""CancelRequest: asking the server, over a connection of its own, to stop a query."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+
+from fasterapi.pg._socket import Peer, ask_for_tls, open_peer, python_context
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fasterapi.pg._config import ConnectParameters
+
+__all__ = ["request_cancel"]
+
+CANCEL_REQUEST_CODE = 80877102
+
+
+async def request_cancel(
+    loop: asyncio.AbstractEventLoop,
+    peer: Peer,
+    params: ConnectParameters,
+    pid: int,
+    secret: bytes,
+    *,
+    is_tls: bool,
+) -> None:
+    """Ask for it, and wait until the server has acted on it.
+
+    The server hangs up once it has sent the signal: a query that is sent later is safe. Raises
+    ``OSError`` when the server cannot be reached.
+    """
+    request = struct.pack("!iiI", 12 + len(secret), CANCEL_REQUEST_CODE, pid) + secret
+    plain = await open_peer(loop, peer)
+    try:
+        if is_tls and await ask_for_tls(loop, plain, params):
+            context = python_context(params)
+            reader, writer = await asyncio.open_connection(
+                sock=plain, ssl=context, server_hostname=peer.host if context.check_hostname else ""
+            )
+            try:
+                writer.write(request)
+                await reader.read()
+            finally:
+                writer.close()
+            return
+        if is_tls:
+            raise ConnectionError("the server would take the request to cancel only in the clear")
+        await loop.sock_sendall(plain, request)
+        while await loop.sock_recv(plain, 64):
+            pass
+    finally:
+        plain.close()

@@ -1,0 +1,313 @@
+"""Connecting: sockets, TLS, log-in, and the choice among several servers."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import inspect
+import random
+import ssl
+from typing import Any, NamedTuple
+
+from fasterapi.pg._config import ConnectOptions, SessionAttribute, resolve
+from fasterapi.pg._connect_config import ConnectionConfig
+from fasterapi.pg._deadline import seconds
+from fasterapi.pg._introspect import Catalog
+from fasterapi.pg._socket import Peer, ask_for_tls, open_socket, relay_tls, wants_tls
+from fasterapi.pg._ssl import SSLMode, SSLNegotiation, TlsSettings, prepared_tls
+from fasterapi.pg.exceptions import (
+    InterfaceError,
+    InvalidAuthorizationSpecificationError,
+    TargetServerAttributeNotMatched,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+
+    from fasterapi._core import PgConnection, PgTypes, Record
+    from fasterapi.pg._config import Address, ConnectParameters
+    from fasterapi.pg.connection import Connection
+
+__all__ = ["Blueprint", "check_record_class", "establish", "make_blueprint"]
+
+KEYS_MAX = 64
+"""How many derived keys of SCRAM are kept, so that a pool derives each once."""
+
+_keys: collections.OrderedDict[tuple[bytes, bytes, int], bytes] = collections.OrderedDict()
+
+
+class Blueprint(NamedTuple):
+    """All that is needed to make a connection, and another one like it."""
+
+    addresses: list[Address]
+    params: ConnectParameters
+    config: ConnectionConfig
+    connection_class: type[Connection]
+    record_class: type[Record]
+    timeout_s: float | None
+    catalog: Catalog
+
+
+def make_blueprint(
+    *,
+    timeout: float | None,
+    command_timeout: float | None,
+    statement_cache_size: int,
+    max_cached_statement_lifetime: float,
+    max_cacheable_statement_size: int,
+    json_as_text: bool,
+    extensions: bool,
+    connection_class: type[Connection],
+    record_class: type[Record] | None,
+    **where: Any,
+) -> Blueprint:
+    """What ``connect`` needs to know, from its arguments. Raises as ``connect`` does."""
+    from fasterapi._core import Record
+    from fasterapi.pg.connection import Connection
+
+    record_class = record_class or Record
+    if not issubclass(connection_class, Connection):
+        raise InterfaceError(
+            "connection_class is expected to be a subclass of asyncpg.Connection, "
+            f"got {connection_class!r}"
+        )
+    check_record_class(record_class)
+    config = ConnectionConfig.checked(
+        command_timeout=command_timeout,
+        statement_cache_size=statement_cache_size,
+        max_cached_statement_lifetime=max_cached_statement_lifetime,
+        max_cacheable_statement_size=max_cacheable_statement_size,
+        json_as_text=json_as_text,
+        extensions=extensions,
+    )
+    addresses, params = resolve(ConnectOptions(**where))
+    timeout_s = None if timeout is None else seconds(timeout)
+    return Blueprint(
+        addresses, params, config, connection_class, record_class, timeout_s, Catalog()
+    )
+
+
+def check_record_class(record_class: type[Record]) -> None:
+    """Raises ``InterfaceError`` for a class that rows cannot have."""
+    from fasterapi._core import Record
+
+    if not (isinstance(record_class, type) and issubclass(record_class, Record)):
+        raise InterfaceError(
+            f"record_class is expected to be a subclass of asyncpg.Record, got {record_class!r}"
+        )
+    if record_class.__new__ is not Record.__new__ or record_class.__init__ is not Record.__init__:
+        raise InterfaceError("record_class must not redefine __new__ or __init__")
+
+
+class Session(NamedTuple):
+    """A log-in that succeeded."""
+
+    core: PgConnection
+    types: PgTypes
+    peer: Peer
+    is_tls: bool
+
+
+async def establish(loop: asyncio.AbstractEventLoop, blueprint: Blueprint) -> Connection:
+    """A connection to the first server that answers and is of the kind that was asked for.
+
+    Raises what the last server that was tried raised, ``TargetServerAttributeNotMatched`` when
+    servers answered but were of another kind, ``TimeoutError`` after ``timeout_s``.
+    """
+    async with asyncio.timeout(blueprint.timeout_s):
+        return await _first_that_fits(loop, blueprint)
+
+
+async def _first_that_fits(loop: asyncio.AbstractEventLoop, blueprint: Blueprint) -> Connection:
+    params = blueprint.params
+    target = params.target_session_attrs or SessionAttribute.any
+    order = [*enumerate(blueprint.addresses)]
+    if params.load_balance:
+        random.shuffle(order)
+    failure: BaseException | None = None
+    second_best: Connection | None = None
+    try:
+        for position, address in order:
+            try:
+                async with asyncio.timeout(params.connect_timeout_s):
+                    connection = await _connect_to(loop, blueprint, position, address)
+            except (OSError, TimeoutError, InterfaceError) as error:
+                if len(order) == 1:
+                    raise
+                failure = error
+                continue
+            if await _fits(connection, target):
+                if second_best is not None:
+                    second_best.terminate()
+                return connection
+            if target is SessionAttribute.prefer_standby and second_best is None:
+                second_best = connection
+            else:
+                await connection.close()
+    except BaseException:
+        if second_best is not None:
+            second_best.terminate()
+        raise
+    if second_best is not None:
+        return second_best
+    if failure is not None:
+        raise failure
+    raise TargetServerAttributeNotMatched(
+        f"None of the hosts match the target attribute requirement {target!r}"
+    )
+
+
+async def _fits(connection: Connection, target: SessionAttribute) -> bool:
+    if target is SessionAttribute.any:
+        return True
+    reported = connection._core.parameters
+    try:
+        standby = reported.get("in_hot_standby")
+        if standby is None:
+            # Servers before PostgreSQL 14 have to be asked.
+            standby = await connection.fetchval("SELECT pg_catalog.pg_is_in_recovery()::text")
+        is_standby = standby in ("on", "true")
+        if target is SessionAttribute.primary:
+            return not is_standby
+        if target in (SessionAttribute.standby, SessionAttribute.prefer_standby):
+            return is_standby
+        read_only = reported.get("default_transaction_read_only")
+        if read_only is None:
+            read_only = await connection.fetchval("SHOW default_transaction_read_only")
+        is_read_only = is_standby or read_only == "on"
+        return is_read_only is (target is SessionAttribute.read_only)
+    except BaseException:
+        connection.terminate()
+        raise
+
+
+async def _connect_to(
+    loop: asyncio.AbstractEventLoop, blueprint: Blueprint, position: int, address: Address
+) -> Connection:
+    """A connection to one address, encrypted or not as ``sslmode`` wants it."""
+    params = blueprint.params
+    mode = params.sslmode or SSLMode.disable
+    password = await _password(params.password, position)
+    encrypted = wants_tls(params, address)
+    can_change = not isinstance(address, str) and mode in (SSLMode.allow, SSLMode.prefer)
+    try:
+        session = await _log_in(loop, blueprint, address, password, encrypted=encrypted)
+    except (InvalidAuthorizationSpecificationError, ssl.SSLError, ConnectionError) as error:
+        # libpq's second try: prefer goes without TLS, allow with it.
+        refused = isinstance(error, InvalidAuthorizationSpecificationError)
+        if not can_change or not (refused or encrypted):
+            raise
+        if isinstance(error, ConnectionRefusedError):
+            raise
+        session = await _log_in(loop, blueprint, address, password, encrypted=not encrypted)
+    connection = blueprint.connection_class(
+        session.core,
+        session.types,
+        blueprint.catalog,
+        loop,
+        address,
+        blueprint.config,
+        params,
+        blueprint.record_class,
+    )
+    connection._peer = session.peer
+    connection._is_tls = session.is_tls
+    return connection
+
+
+async def _log_in(
+    loop: asyncio.AbstractEventLoop,
+    blueprint: Blueprint,
+    address: Address,
+    password: bytes | None,
+    *,
+    encrypted: bool,
+) -> Session:
+    from fasterapi._core import PgConnection, PgTypes
+
+    params, config = blueprint.params, blueprint.config
+    plain, peer = await open_socket(loop, address)
+    by_python = False
+    try:
+        if encrypted:
+            encrypted = await _offer_tls(loop, plain, params, address)
+        if encrypted and not isinstance(params.ssl, TlsSettings):
+            plain = await relay_tls(loop, plain, params, peer.host)
+            by_python = True
+    except BaseException:
+        plain.close()
+        raise
+    types = PgTypes(json_as_text=config.json_as_text, extensions=config.extensions)
+    core = PgConnection(plain.detach(), loop, types, message_bytes_max=config.message_bytes_max)
+    try:
+        if encrypted and not by_python:
+            await _encrypt(core, params, peer.host)
+        await _authenticate(loop, core, params, password)
+    except BaseException:
+        core.terminate()
+        raise
+    return Session(core, types, peer, encrypted)
+
+
+async def _offer_tls(
+    loop: asyncio.AbstractEventLoop,
+    plain: socket.socket,
+    params: ConnectParameters,
+    address: Address,
+) -> bool:
+    if await ask_for_tls(loop, plain, params):
+        return True
+    if params.sslmode is None or params.sslmode < SSLMode.require:
+        return False
+    where = address if isinstance(address, str) else "{}:{}".format(*address)
+    raise ConnectionError(f'PostgreSQL server at "{where}" rejected SSL upgrade')
+
+
+async def _encrypt(core: PgConnection, params: ConnectParameters, host: str) -> None:
+    direct = params.ssl_negotiation is SSLNegotiation.direct
+    await core.tls(prepared_tls(params.ssl, is_direct=direct), host)
+
+
+async def _authenticate(
+    loop: asyncio.AbstractEventLoop,
+    core: PgConnection,
+    params: ConnectParameters,
+    password: bytes | None,
+) -> None:
+    from fasterapi._core import scram_key
+
+    settings = {
+        "client_encoding": "UTF8",
+        **(params.server_settings or {}),
+        "user": params.user,
+        "database": params.database or params.user,
+    }
+    wanted = await core.start(list(settings.items()), password)
+    if wanted is None:
+        return
+    salt, iterations = wanted
+    place = (password or b"", salt, iterations)
+    key = _keys.get(place)
+    if key is None:
+        # Thousands of rounds of HMAC by design: not on the loop.
+        key = await loop.run_in_executor(None, scram_key, password or b"", salt, iterations)
+        _keys[place] = key
+        while len(_keys) > KEYS_MAX:
+            _keys.popitem(last=False)
+    else:
+        _keys.move_to_end(place)
+    await core.authenticate(key)
+
+
+async def _password(given: Any, position: int) -> bytes | None:
+    """The password for the address at ``position``, from text, a list or a function."""
+    if isinstance(given, list):
+        given = given[position]
+    if callable(given):
+        given = given()
+        if inspect.isawaitable(given):
+            given = await given
+    if given is None or isinstance(given, bytes):
+        return given
+    return str(given).encode()

@@ -1,0 +1,193 @@
+"""How a pool gets its connections, and looks after them."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from typing import Any
+
+from fasterapi.pg._connect import Blueprint, establish, make_blueprint
+from fasterapi.pg.connection import Connection, connect
+from fasterapi.pg.exceptions import InterfaceError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from fasterapi._core import PgPool, Record
+    from fasterapi.pg._holder import Holder
+    from fasterapi.pg._introspect import Catalog
+
+__all__ = ["PoolGrowth"]
+
+CHECK_AFTER_S = 30.0
+"""An idle connection is asked now and then whether it is there, in seconds."""
+TICK_S_MIN = 0.01
+TICK_S_MAX = 10.0
+"""How often the pool looks after its idle connections, in seconds."""
+BACK_OFF_S_MIN = 0.1
+BACK_OFF_S_MAX = 10.0
+"""How long the pool waits after a failure before it connects again by itself, in seconds."""
+
+DEFAULTS: dict[str, Any] = {
+    name: parameter.default for name, parameter in inspect.signature(connect).parameters.items()
+}
+
+
+class PoolGrowth:
+    """The connections of a pool, as they come and go."""
+
+    _loop: asyncio.AbstractEventLoop
+    _core: PgPool
+    _holders: list[Holder]
+    _catalog: Catalog
+    _blueprint: Blueprint | None
+    _connect: Callable[..., Awaitable[Connection]] | None
+    _connect_args: tuple[Any, ...]
+    _connect_kwargs: dict[str, Any]
+    _connection_class: type[Connection]
+    _record_class: type[Record] | None
+    _init: Callable[[Any], Awaitable[None]] | None
+    _initialized: bool
+    _shares: bool
+    _closing: bool
+    _growing: int
+    _retry_at: float
+    _back_off_s: float
+    _max_inactive_connection_lifetime: float
+    _tasks: set[asyncio.Task[Any]]
+
+    async def _get_new_connection(self) -> Connection:
+        if self._connect is None:
+            if self._blueprint is None:
+                self._blueprint = self._make_blueprint()
+            connection = await establish(self._loop, self._blueprint)
+        else:
+            arguments = dict(self._connect_kwargs)
+            if self._record_class is not None:
+                arguments["record_class"] = self._record_class
+            connection = await self._connect(
+                *self._connect_args,
+                loop=self._loop,
+                connection_class=self._connection_class,
+                **arguments,
+            )
+            if not isinstance(connection, self._connection_class):
+                wanted, got = self._connection_class, type(connection)
+                raise InterfaceError(
+                    "expected pool connect callback to return an instance of "
+                    f"'{wanted.__module__}.{wanted.__name__}', got '{_class_name(got)}'"
+                )
+            connection._catalog = self._catalog
+        connection._owner = self
+        if self._init is not None:
+            try:
+                await self._init(connection)
+            except BaseException:
+                # The pool has no use for it, and its user may.
+                connection.terminate()
+                raise
+        if connection._query_loggers:
+            # They are told of queries that the connection is asked, which shared ones are not.
+            self._shares = False
+        connection._core.is_dirty = False
+        return connection
+
+    def _make_blueprint(self) -> Blueprint:
+        arguments = {name: value for name, value in DEFAULTS.items() if name != "loop"}
+        arguments.update(self._connect_kwargs)
+        if self._connect_args:
+            arguments["dsn"] = self._connect_args[0]
+        arguments["connection_class"] = self._connection_class
+        arguments["record_class"] = self._record_class
+        made = make_blueprint(**arguments)
+        return made._replace(catalog=self._catalog)
+
+    async def _connect_at(self, holder: Holder) -> None:
+        await holder.connect()
+        connection = holder._con
+        if connection is not None:
+            self._core.add(connection._core, holder)
+
+    def _connections(self) -> list[Connection]:
+        return [holder._con for holder in self._holders if holder._con is not None]
+
+    def _forget(self, connection: Connection) -> None:
+        self._core.remove(connection._core)
+        if not self._closing:
+            self._on_demand()
+
+    def _on_dirty(self, holder: Holder) -> None:
+        """A query of the pool has left something behind in its session."""
+        if not self._closing and holder._con is not None:
+            self._spawn(holder.clean())
+
+    def _on_demand(self) -> None:
+        """Somebody waits, or shares a connection: make more of them, if there is room."""
+        core = self._core
+        if self._closing or core is None or not self._initialized:
+            return
+        waiting = core.waiting
+        if not waiting and (core.idle or not core.size):
+            # A connection has ended that nobody misses.
+            return
+        if core.size and time.monotonic() < self._retry_at:
+            return
+        wanted = max(1, waiting) - self._growing
+        for holder in self._holders:
+            if wanted <= 0:
+                return
+            if holder.is_vacant:
+                holder.is_connecting = True
+                self._growing += 1
+                wanted -= 1
+                self._spawn(self._grow(holder))
+
+    async def _grow(self, holder: Holder) -> None:
+        core = self._core
+        try:
+            if not core.waiting and core.size and core.idle:
+                # The need is over before this began.
+                holder.is_connecting = False
+                return
+            await self._connect_at(holder)
+            self._back_off_s = 0.0
+        except Exception as error:
+            self._back_off_s = min(max(self._back_off_s * 2, BACK_OFF_S_MIN), BACK_OFF_S_MAX)
+            self._retry_at = time.monotonic() + self._back_off_s
+            if not core.size:
+                # Nobody gives anything back that could help who waits.
+                core.fail_first(error)
+        finally:
+            holder.is_connecting = False
+            self._growing -= 1
+
+    def _spawn(self, work: Any) -> asyncio.Task[Any]:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _look_after(self) -> None:
+        """Close what is idle for too long or too old, ask what is idle whether it is there."""
+        idle_max = self._max_inactive_connection_lifetime
+        tick = min(max(idle_max / 4, TICK_S_MIN), TICK_S_MAX) if idle_max else TICK_S_MAX
+        checked = time.monotonic()
+        while True:
+            await asyncio.sleep(tick)
+            now = time.monotonic()
+            is_time_to_check = now - checked >= CHECK_AFTER_S
+            for holder in self._holders:
+                if holder.is_due(now):
+                    self._spawn(holder.retire())
+                elif is_time_to_check and holder.idle_s(now) >= CHECK_AFTER_S:
+                    self._spawn(holder.check())
+            if is_time_to_check:
+                checked = now
+            if self._core.waiting:
+                self._on_demand()
+
+
+def _class_name(kind: type) -> str:
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"

@@ -1,0 +1,167 @@
+"""Sockets to a server: connecting, asking for TLS, and TLS by Python for a caller's context."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import struct
+from typing import Any, NamedTuple
+
+from fasterapi.pg._ssl import SSLMode, SSLNegotiation, TlsSettings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fasterapi.pg._config import Address, ConnectParameters
+
+__all__ = ["Peer", "ask_for_tls", "open_peer", "open_socket", "relay_tls", "wants_tls"]
+
+SSL_REQUEST = struct.pack("!ii", 8, 80877103)
+DIRECT_ALPN = "postgresql"
+RELAY_BYTES = 1 << 16
+"""How much the relay of a caller's TLS context takes at a time, in bytes."""
+
+# The relays' tasks: a loop holds them weakly.
+_relays: set[asyncio.Task[None]] = set()
+
+
+class Peer(NamedTuple):
+    """Where a socket goes: what a request to cancel must reach, too."""
+
+    family: int
+    address: Any
+    host: str
+    """The name in the settings, which a certificate is for; empty for a Unix socket."""
+
+
+async def _candidates(loop: asyncio.AbstractEventLoop, address: Address) -> list[Peer]:
+    if isinstance(address, str):
+        return [Peer(socket.AF_UNIX, address, "")]
+    host, port = address
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [Peer(family, where, host) for family, _, _, _, where in found]
+
+
+async def open_socket(
+    loop: asyncio.AbstractEventLoop, address: Address
+) -> tuple[socket.socket, Peer]:
+    """A connected socket; raises ``OSError`` when no address of the host answers."""
+    failure: OSError | None = None
+    for peer in await _candidates(loop, address):
+        try:
+            return await open_peer(loop, peer), peer
+        except OSError as error:
+            failure = error
+    raise failure or OSError(f"the host of {address!r} has no address")
+
+
+async def open_peer(loop: asyncio.AbstractEventLoop, peer: Peer) -> socket.socket:
+    """A socket connected to exactly this address."""
+    made = socket.socket(peer.family, socket.SOCK_STREAM)
+    try:
+        made.setblocking(False)
+        if peer.family != socket.AF_UNIX:
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # A peer that vanished without a word is noticed, if late.
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        await loop.sock_connect(made, peer.address)
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+def wants_tls(params: ConnectParameters, address: Address) -> bool:
+    """Whether TLS is tried first at this address."""
+    # Like libpq: a Unix socket is never encrypted.
+    mode = params.sslmode or SSLMode.disable
+    return not isinstance(address, str) and mode >= SSLMode.prefer
+
+
+async def ask_for_tls(
+    loop: asyncio.AbstractEventLoop, plain: socket.socket, params: ConnectParameters
+) -> bool:
+    """Whether the server is ready for a TLS handshake (55.2.10)."""
+    if params.ssl_negotiation is SSLNegotiation.direct:
+        return True
+    await loop.sock_sendall(plain, SSL_REQUEST)
+    # One byte and no more: what follows is already the handshake, or an attack.
+    answer = await loop.sock_recv(plain, 1)
+    if answer == b"S":
+        return True
+    if answer == b"N":
+        return False
+    if not answer:
+        raise ConnectionResetError("the server closed the connection when asked for TLS")
+    raise ConnectionError(f"the server answered {answer!r} when asked for TLS")
+
+
+def python_context(params: ConnectParameters) -> ssl.SSLContext:
+    """The settings as Python's TLS takes them."""
+    given = params.ssl
+    if isinstance(given, TlsSettings):
+        context = given.context()
+        if params.ssl_negotiation is SSLNegotiation.direct:
+            context.set_alpn_protocols([DIRECT_ALPN])
+        return context
+    if not isinstance(given, ssl.SSLContext):
+        raise TypeError(f"ssl is expected to be an ssl.SSLContext, got {given!r}")
+    return given
+
+
+async def relay_tls(
+    loop: asyncio.AbstractEventLoop, plain: socket.socket, params: ConnectParameters, host: str
+) -> socket.socket:
+    """A socket that speaks plainly, for one over which Python does TLS.
+
+    For a caller's own ``ssl.SSLContext``: what it holds cannot be taken out of it, so it is Python
+    that encrypts, between the server's socket and one end of a pair.
+    """
+    context = python_context(params)
+    try:
+        reader, writer = await asyncio.open_connection(
+            sock=plain, ssl=context, server_hostname=host if context.check_hostname else ""
+        )
+    except BaseException:
+        plain.close()
+        raise
+    inner, outer = socket.socketpair()
+    inner.setblocking(False)
+    outer.setblocking(False)
+    task = loop.create_task(_relay(loop, inner, reader, writer))
+    _relays.add(task)
+    task.add_done_callback(_relays.discard)
+    return outer
+
+
+async def _relay(
+    loop: asyncio.AbstractEventLoop,
+    inner: socket.socket,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+) -> None:
+    """Carry bytes both ways until one side has ended."""
+    upwards = loop.create_task(_upwards(loop, inner, writer))
+    try:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(RELAY_BYTES):
+                await loop.sock_sendall(inner, data)
+    finally:
+        # Wakes the other direction. The socket must stay open until that has let go of it.
+        with contextlib.suppress(OSError):
+            inner.shutdown(socket.SHUT_RDWR)
+        await asyncio.wait([upwards])
+        inner.close()
+
+
+async def _upwards(
+    loop: asyncio.AbstractEventLoop, inner: socket.socket, writer: asyncio.StreamWriter
+) -> None:
+    try:
+        with contextlib.suppress(OSError):
+            while data := await loop.sock_recv(inner, RELAY_BYTES):
+                writer.write(data)
+                await writer.drain()
+    finally:
+        writer.close()
