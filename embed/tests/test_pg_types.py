@@ -483,9 +483,7 @@ def test_composites(server: Server) -> None:
     row = server.fetch("SELECT ROW(NULL, 1234, '5678', ROW(42, '42'))")
     assert row == (None, 1234, "5678", (42, "42"))
     # Of what is text otherwise, a row without a type has the binary form.
-    mixed = (
-        "SELECT ROW('pg_class'::regclass, ARRAY['pg_class'::regclass], '2.50'::money, 'x')"
-    )
+    mixed = "SELECT ROW('pg_class'::regclass, ARRAY['pg_class'::regclass], '2.50'::money, 'x')"
     assert server.fetch(mixed) == (1259, [1259], (250).to_bytes(8, "big"), "x")
     column, data = server.ask("SELECT ROW(1, 'one'::enum_t)")
     with pytest.raises(NotImplementedError, match="element in position 1 of type OID"):
