@@ -318,17 +318,18 @@ impl PgOperation {
     /// Nobody waits any more.
     fn abandon(slf: &Bound<'_, Self>) {
         let py = slf.py();
-        let (undelivered, take_back, core) = {
+        let (stage, undelivered, take_back) = {
             let mut state = slf.get().state();
             let stage = std::mem::replace(&mut state.stage, Stage::Over);
-            let core = match stage {
-                Stage::Begun(core) if state.result.is_none() => core,
-                _ => None,
-            };
             state.abandoned = true;
             let undelivered = state.result.take();
             let take_back = undelivered.as_ref().and_then(|_| state.take_back.take());
-            (undelivered, take_back, core)
+            (stage, undelivered, take_back)
+        };
+        // From here on without the lock: what is dropped may come back.
+        let core = match stage {
+            Stage::Begun(core) if undelivered.is_none() => core,
+            _ => None,
         };
         if let (Some(Ok(_)), Some(take_back)) = (undelivered, take_back) {
             take_back(py);

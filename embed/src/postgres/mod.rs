@@ -15,6 +15,7 @@ mod link;
 mod login;
 mod operation;
 mod pool;
+mod pool_queue;
 mod receive;
 mod record;
 mod rows;

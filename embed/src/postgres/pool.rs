@@ -7,20 +7,14 @@
 use super::awaitable::{Begun, PgOperation, Retry, Shape};
 use super::connection::{PgConnection, begin_query};
 use super::core::{Core, locked, now_us};
-use super::{errors, link};
+use super::pool_queue::{Queue, Waiting, expire_later};
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple, PyWeakrefMethods, PyWeakrefReference};
-use std::collections::VecDeque;
+use pyo3::types::{PyString, PyTuple};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// A connection that has answered nothing for so long, in microseconds, works on something slow.
 const STALLED_US: u64 = 5_000;
-
-/// How many may wait for a connection of one pool.
-const WAITING_MAX: usize = 65_536;
-/// Shorter queues are not looked through for those who do not wait any more.
-const SWEEP_MIN: usize = 64;
 
 /// A connection of the pool.
 struct Member {
@@ -30,42 +24,10 @@ struct Member {
     leased: bool,
 }
 
-/// What waits for a connection.
-enum Waiting {
-    Query(Py<PgOperation>, Retry),
-    Lease(Py<PgOperation>),
-}
-
-impl Waiting {
-    fn owner(&self) -> &Py<PgOperation> {
-        match self {
-            Self::Query(owner, _) | Self::Lease(owner) => owner,
-        }
-    }
-}
-
 #[derive(Default)]
 struct Members {
     all: Vec<Member>,
-    waiting: VecDeque<Waiting>,
-    /// The length of the queue at which those are taken out who do not wait any more.
-    sweep_at: usize,
-}
-
-impl Members {
-    /// Lines somebody up; false when too many wait.
-    fn line_up(&mut self, waiting: Waiting) -> bool {
-        if self.waiting.len() >= self.sweep_at {
-            self.waiting
-                .retain(|waiting| !waiting.owner().get().is_abandoned());
-            self.sweep_at = (self.waiting.len() * 2).max(SWEEP_MIN);
-        }
-        if self.waiting.len() >= WAITING_MAX {
-            return false;
-        }
-        self.waiting.push_back(waiting);
-        true
-    }
+    waiting: Queue,
 }
 
 /// The connections of one pool and those who wait for them.
@@ -143,25 +105,19 @@ impl PoolCore {
         let timeout_s = retry.shape.timeout_s;
         self.line_up(py, Waiting::Query(owner.clone().unbind(), retry))?;
         if let Some(timeout_s) = timeout_s {
-            link::call_later(owner.get().loop_of(py), timeout_s, PgExpiry::of(owner)?)?;
+            expire_later(owner, timeout_s)?;
         }
         self.demand(py);
         Ok(Begun::Queued)
     }
 
     fn line_up(&self, py: Python<'_>, waiting: Waiting) -> PyResult<()> {
-        if locked(&self.members).line_up(waiting) {
-            return Ok(());
-        }
-        let problem = format!("{WAITING_MAX} operations wait for a connection already");
-        Err(errors::interface(py, &problem))
+        locked(&self.members).waiting.push(py, waiting)
     }
 
     fn lease(self: &Arc<Self>, owner: &Bound<'_, PgOperation>) -> PyResult<Begun> {
         let py = owner.py();
-        locked(&self.members)
-            .waiting
-            .push_back(Waiting::Lease(owner.clone().unbind()));
+        self.line_up(py, Waiting::Lease(owner.clone().unbind()))?;
         self.serve(py, false);
         if !owner.get().has_result() {
             self.demand(py);
@@ -304,38 +260,11 @@ impl PoolCore {
 
     /// Fails everybody who waits.
     fn fail_waiting(&self, py: Python<'_>, error: &PyErr) {
-        let waiting = std::mem::take(&mut locked(&self.members).waiting);
+        let waiting = locked(&self.members).waiting.take_all();
         for waiting in waiting {
             let owner = waiting.owner().bind(py);
             PgOperation::finish(owner, Err(error.clone_ref(py)), false);
         }
-    }
-}
-
-/// Ends an operation that waits for a connection when its time is over.
-#[pyclass(frozen, module = "fasterapi._core")]
-struct PgExpiry {
-    operation: Py<PyWeakrefReference>,
-}
-
-impl PgExpiry {
-    fn of(operation: &Bound<'_, PgOperation>) -> PyResult<Py<Self>> {
-        let py = operation.py();
-        let operation = PyWeakrefReference::new(operation)?.unbind();
-        Py::new(py, Self { operation })
-    }
-}
-
-#[pymethods]
-impl PgExpiry {
-    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        if let Some(operation) = self.operation.bind(py).upgrade()
-            && let Ok(operation) = operation.cast::<PgOperation>()
-            && operation.get().is_queued()
-        {
-            PgOperation::fail_early(operation, errors::timeout());
-        }
-        Ok(())
     }
 }
 
