@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Any
+
+from fasterapi.pg.exceptions import InvalidCursorNameError, PostgresError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from fasterapi._core import PgConnection, PgStatement
+    from fasterapi._core import PgConnection, PgOperation, PgStatement
 
 __all__ = ["run_batch"]
 
@@ -46,9 +47,24 @@ async def run_batch(
                 else:
                     batch.feed()
             return await operation
-    except BaseException:
+    except BaseException as error:
         if not batch.is_complete and not core.is_closed:
             batch.abandon()
-            with contextlib.suppress(Exception):
-                await operation
+            refusal = await _refusal(operation)
+            if refusal is not None and isinstance(error, Exception):
+                # The server was first.
+                raise refusal from error
         raise
+
+
+async def _refusal(operation: PgOperation) -> Exception | None:
+    """What the server had against what was sent, but for what ends an abandoned batch."""
+    try:
+        await operation
+    except InvalidCursorNameError:
+        return None
+    except PostgresError as error:
+        return error
+    except Exception:
+        return None
+    return None

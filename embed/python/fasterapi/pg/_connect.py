@@ -14,7 +14,7 @@ from fasterapi.pg._connect_config import ConnectionConfig
 from fasterapi.pg._deadline import seconds
 from fasterapi.pg._introspect import Catalog
 from fasterapi.pg._socket import Peer, ask_for_tls, open_socket, relay_tls, wants_tls
-from fasterapi.pg._ssl import SSLMode, SSLNegotiation, TlsSettings, prepared_tls
+from fasterapi.pg._ssl import SSLMode, SSLNegotiation, TlsSettings, in_openssls_words, prepared_tls
 from fasterapi.pg.exceptions import (
     InterfaceError,
     InvalidAuthorizationSpecificationError,
@@ -266,7 +266,10 @@ async def _offer_tls(
 
 async def _encrypt(core: PgConnection, params: ConnectParameters, host: str) -> None:
     direct = params.ssl_negotiation is SSLNegotiation.direct
-    await core.tls(prepared_tls(params.ssl, is_direct=direct), host)
+    try:
+        await core.tls(prepared_tls(params.ssl, is_direct=direct), host)
+    except ssl.SSLError as error:
+        raise in_openssls_words(error) from None
 
 
 async def _authenticate(

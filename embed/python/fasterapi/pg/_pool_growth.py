@@ -54,6 +54,7 @@ class PoolGrowth:
     _closing: bool
     _growing: int
     _retry_at: float
+    _retry: asyncio.TimerHandle | None
     _back_off_s: float
     _max_inactive_connection_lifetime: float
     _tasks: set[asyncio.Task[Any]]
@@ -133,6 +134,8 @@ class PoolGrowth:
             # A connection has ended that nobody misses.
             return
         if core.size and time.monotonic() < self._retry_at:
+            # A failure a moment ago, and somebody may give something back.
+            self._demand_later()
             return
         wanted = max(1, waiting) - self._growing
         for holder in self._holders:
@@ -162,6 +165,17 @@ class PoolGrowth:
         finally:
             holder.is_connecting = False
             self._growing -= 1
+            if core.waiting:
+                # Those who came meanwhile; one more of them learns of the next failure.
+                self._on_demand()
+
+    def _demand_later(self) -> None:
+        if self._retry is None:
+            self._retry = self._loop.call_later(self._back_off_s, self._retry_now)
+
+    def _retry_now(self) -> None:
+        self._retry = None
+        self._on_demand()
 
     def _spawn(self, work: Any) -> asyncio.Task[Any]:
         task = self._loop.create_task(work)

@@ -6,6 +6,7 @@ import dataclasses
 import enum
 import os
 import pathlib
+import re
 import ssl
 
 from fasterapi.pg._files import home_file
@@ -23,6 +24,7 @@ __all__ = [
     "SSLMode",
     "SSLNegotiation",
     "TlsSettings",
+    "in_openssls_words",
     "prepared_tls",
     "resolve_mode",
     "resolve_tls",
@@ -90,6 +92,8 @@ class TlsSettings:
         return context
 
 
+SSL_ERROR = 1
+"""OpenSSL's number for a failure of TLS."""
 PREPARED_MAX = 16
 """How many settings are kept as the driver has read them."""
 
@@ -99,8 +103,8 @@ _prepared: dict[tuple[object, ...], PgTls] = {}
 def prepared_tls(settings: TlsSettings, *, is_direct: bool) -> PgTls:
     """The settings as the driver takes them, read anew when a file has changed.
 
-    Raises ``ClientConfigurationError`` for files that are of no use, ``ssl.SSLError`` for
-    versions that leave nothing, ``OSError``.
+    Raises ``ssl.SSLError`` for files that are of no use and for versions that leave nothing,
+    ``OSError``.
     """
     from fasterapi._core import PgTls
 
@@ -120,8 +124,9 @@ def prepared_tls(settings: TlsSettings, *, is_direct: bool) -> PgTls:
         VERSIONS.index("TLSv1.2"), VERSIONS.index(settings.version_min)
     ):
         raise ssl.SSLError(
+            SSL_ERROR,
             f"no protocols available: {settings.version_min} to {version_max}, of which this "
-            "driver has TLSv1.2 and TLSv1.3"
+            "driver has TLSv1.2 and TLSv1.3",
         )
     certificate = None
     if settings.certificate:
@@ -142,11 +147,23 @@ def prepared_tls(settings: TlsSettings, *, is_direct: bool) -> PgTls:
             is_direct=is_direct,
         )
     except ValueError as error:
-        raise ClientConfigurationError(f"TLS cannot be used: {error}") from error
+        raise ssl.SSLError(SSL_ERROR, f"TLS cannot be used: {error}") from error
     if len(_prepared) >= PREPARED_MAX:
         _prepared.clear()
     _prepared[place] = made
     return made
+
+
+def in_openssls_words(error: ssl.SSLError) -> ssl.SSLError:
+    """The same failure as Python's own TLS words it, which programs may look for."""
+    text = str(error.args[-1]) if error.args else "TLS failed"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return ssl.SSLCertVerificationError(SSL_ERROR, f"certificate verify failed: {text}")
+    alert = re.search(r"received fatal alert: (\w+)", text)
+    if alert is not None:
+        words = re.sub(r"(?<!^)(?=[A-Z])", " ", alert[1]).lower()
+        text = f"tls alert {words} ({text})"
+    return ssl.SSLError(SSL_ERROR, text)
 
 
 def _content(path: str) -> bytes:

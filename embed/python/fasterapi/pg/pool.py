@@ -104,6 +104,7 @@ class Pool(PoolQueries, PoolGrowth):
         self._generation = 0
         self._growing = 0
         self._retry_at = 0.0
+        self._retry: asyncio.TimerHandle | None = None
         self._back_off_s = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._upkeep: asyncio.Task[None] | None = None
@@ -267,7 +268,7 @@ class Pool(PoolQueries, PoolGrowth):
     async def _until_nobody_waits(self) -> None:
         """Wait until every query that came before has its connection."""
         waited_s = 0.0
-        while self._core.waiting and waited_s < SLOW_CLOSE_S:
+        while self._core.waiting and self._core.size and waited_s < SLOW_CLOSE_S:
             await asyncio.sleep(WAITING_POLL_S)
             waited_s += WAITING_POLL_S
 
@@ -287,6 +288,8 @@ class Pool(PoolQueries, PoolGrowth):
         )
 
     def _stop_upkeep(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
         upkeep, self._upkeep = self._upkeep, None
         if upkeep is not None:
             upkeep.cancel()
