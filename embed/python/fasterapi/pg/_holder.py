@@ -68,8 +68,13 @@ class Holder:
         pool = self._pool
         self.is_connecting = True
         try:
-            generation = pool._generation
-            connection = await pool._get_new_connection()
+            while True:
+                generation = pool._generation
+                connection = await pool._get_new_connection()
+                if generation == pool._generation or pool.is_closing():
+                    break
+                # Meanwhile all connections were told to be made anew.
+                await connection.close(timeout=CLOSE_S_MAX)
             if pool._closing or pool._closed:
                 connection.terminate()
                 raise InterfaceError("pool is closing")

@@ -90,7 +90,11 @@ class _Portal(ConnectionResource):
         statement = self._statement
         if statement is None:
             statement = await connection._get_statement(
-                factory._query, deadline.left(), named=True, record_class=factory._record_class
+                factory._query,
+                deadline.left(),
+                # Without a cache nothing is to be left on the server: the portal is enough.
+                named=connection._config.statement_cache_size > 0,
+                record_class=factory._record_class,
             )
             statement.attach()
             self._statement = factory._statement = statement
