@@ -1,5 +1,6 @@
 //! What goes wrong, as the exceptions of `fasterapi.pg.exceptions`.
 
+use super::codec::Malformed;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyType};
@@ -33,6 +34,16 @@ pub(crate) fn protocol(py: Python<'_>, message: &str) -> PyErr {
 /// A value is not of the type that is known under its oid.
 pub(crate) fn outdated(py: Python<'_>, message: &str) -> PyErr {
     make(py, "OutdatedSchemaCacheError", message)
+}
+
+/// What a decoder had to say: a value that is none of its type is the server's fault.
+pub(crate) fn decoding(py: Python<'_>, error: PyErr) -> PyErr {
+    let is_malformed = error.is_instance_of::<pyo3::exceptions::PyValueError>(py)
+        && error.value(py).to_string().starts_with(Malformed::PREFIX);
+    if !is_malformed {
+        return error;
+    }
+    protocol(py, &error.value(py).to_string())
 }
 
 /// Whether `error` says that what is known of a type is out of date.

@@ -90,8 +90,12 @@ impl Operation {
                 }
                 self.error.get_or_insert(error);
             }
+            tag::BIND_COMPLETE => {
+                if let Work::Rows(rows) = &mut self.work {
+                    rows.bound();
+                }
+            }
             tag::PARSE_COMPLETE
-            | tag::BIND_COMPLETE
             | tag::CLOSE_COMPLETE
             | tag::NO_DATA
             | tag::EMPTY_QUERY_RESPONSE => {}

@@ -1,5 +1,6 @@
 //! DataRow messages become Python objects, straight from the receive buffer.
 
+use super::errors;
 use super::record::Record;
 use super::statement::Statement;
 use pyo3::exceptions::{PyIndexError, PyKeyError};
@@ -80,6 +81,8 @@ pub(crate) struct Rows {
     statement: Arc<Statement>,
     sink: Sink,
     suspended: bool,
+    /// The server has bound the portal that the rows are of.
+    is_bound: bool,
     /// The awaiter has gone, or a value could not be read: what still comes is dropped.
     deaf: bool,
 }
@@ -87,10 +90,13 @@ pub(crate) struct Rows {
 impl Rows {
     /// Takes rows of `statement`.
     pub(crate) fn new(statement: Arc<Statement>, sink: Sink) -> Self {
+        // A portal of its own was bound by an operation before.
+        let is_bound = matches!(sink, Sink::Portal(_));
         Self {
             statement,
             sink,
             suspended: false,
+            is_bound,
             deaf: false,
         }
     }
@@ -98,6 +104,11 @@ impl Rows {
     /// Nobody wants the rows any more.
     pub(crate) fn drop_rest(&mut self) {
         self.deaf = true;
+    }
+
+    /// The portal is bound.
+    pub(crate) fn bound(&mut self) {
+        self.is_bound = true;
     }
 
     /// The portal has more rows than were asked for.
@@ -113,13 +124,18 @@ impl Rows {
         if self.deaf {
             return Ok(Ok(()));
         }
+        if !self.is_bound {
+            return Err(Error::PostgresProtocol("a row before its portal is bound"));
+        }
         let row = DataRow::new(body)?;
         if row.len() != self.statement.decoders.len() {
             return Err(Error::PostgresProtocol(
                 "a row has not its statement's columns",
             ));
         }
-        let taken = self.take(py, &row);
+        let taken = self
+            .take(py, &row)
+            .map_err(|error| errors::decoding(py, error));
         self.deaf = taken.is_err();
         Ok(taken)
     }

@@ -186,7 +186,7 @@ class PoolGrowth:
     async def _look_after(self) -> None:
         """Close what is idle for too long or too old, ask what is idle whether it is there."""
         idle_max = self._max_inactive_connection_lifetime
-        tick = min(max(idle_max / 4, TICK_S_MIN), TICK_S_MAX) if idle_max else TICK_S_MAX
+        tick = min(max(idle_max / 8, TICK_S_MIN), TICK_S_MAX) if idle_max else TICK_S_MAX
         checked = time.monotonic()
         while True:
             await asyncio.sleep(tick)

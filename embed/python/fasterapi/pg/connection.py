@@ -325,6 +325,10 @@ class Connection(QueryMixin, ListenerMixin, CodecMixin, CopyMixin, metaclass=Con
 
     def _ended(self) -> None:
         """The connection is closed, by whom ever."""
+        cancelling, self._cancelling = self._cancelling, None
+        if cancelling is not None and cancelling is not asyncio.current_task(self._loop):
+            # There is nothing left to stop.
+            cancelling.cancel()
         self._stmts_to_close.clear()
         self._by_class.clear()
         self._listeners.clear()

@@ -9,6 +9,8 @@ use pyo3::prelude::*;
 pub(crate) struct Malformed(pub(crate) &'static str);
 
 impl Malformed {
+    /// How the message of its exception begins.
+    pub(crate) const PREFIX: &str = "malformed value from the server";
     /// A composite value whose type has gained or lost fields since it was asked for.
     pub(crate) const OTHER_FIELDS: Self = Self("unexpected number of attributes of composite type");
     /// One of whose fields another has taken the place.
@@ -25,7 +27,7 @@ impl From<Malformed> for PyErr {
         if problem.is_outdated() {
             return Python::attach(|py| crate::postgres::errors::outdated(py, problem.0));
         }
-        PyValueError::new_err(format!("malformed value from the server: {}", problem.0))
+        PyValueError::new_err(format!("{}: {}", Malformed::PREFIX, problem.0))
     }
 }
 
