@@ -23,6 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from fasterapi._form_limits import FormLimits
     from fasterapi.applications import FasterAPI
     from fasterapi.middleware import Middleware
 
@@ -81,14 +82,20 @@ class _Compiler:
     """Compiles the routes of one application, mounted at ``prefix`` of the main one."""
 
     def __init__(
-        self, main: FasterAPI, app: FasterAPI, prefix: str, inner: list[Middleware]
+        self,
+        main: FasterAPI,
+        app: FasterAPI,
+        prefix: str,
+        inner: list[Middleware],
+        outer_form_limits: FormLimits | None = None,
     ) -> None:
         from fasterapi._native_app import NativeApp
 
         self.main = main
         self.app = app
         self.prefix = prefix
-        self.native = NativeApp(app, inner)
+        self.form_limits: FormLimits = {**(outer_form_limits or {}), **app.router.form_limits}
+        self.native = NativeApp(app, inner, self.form_limits)
         self.chain = self.native.chain
         self.plans: list[RoutePlan] = []
         self.needs_fallback = False
@@ -130,7 +137,9 @@ class _Compiler:
     def _plans_of(self, route: Any) -> list[RoutePlan] | None:
         """The plans of one route; ``None`` if only Python's router can match it."""
         start = _literal_start(getattr(route, "path", ""))
-        if any(start.startswith(other) or other.startswith(start) for other in self._python_only):
+        if _matches_its_own_way(route) or any(
+            start.startswith(other) or other.startswith(start) for other in self._python_only
+        ):
             return None
         if isinstance(route, Mount):
             return self._mount(route)
@@ -232,7 +241,7 @@ class _Compiler:
             return [self._static(mount)]
         prefix = self.prefix + mount.path
         if isinstance(mount.app, FasterAPI) and not mount.app.user_middleware:
-            inner = _Compiler(self.main, mount.app, prefix, [])
+            inner = _Compiler(self.main, mount.app, prefix, [], self.form_limits)
             inner.add_routes(mount.app.router.routes)
             plans = inner.plans if not inner.needs_fallback else []
             return [*plans, *self._asgi_mount(mount, prefix)]
@@ -263,6 +272,15 @@ class _Compiler:
             each.name = mount.name or ""
             each.route = mount
         return [plan, websocket]
+
+
+def _matches_its_own_way(route: Any) -> bool:
+    """Whether its class has replaced what chooses a route, or what runs it over ASGI."""
+    kinds = (APIRoute, Route, WebSocketRoute)
+    kind = next((kind for kind in kinds if isinstance(route, kind)), None)
+    return kind is not None and (
+        type(route).matches is not kind.matches or type(route).handle is not kind.handle
+    )
 
 
 def _literal(path: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fasterapi import _native
 from fasterapi._api_route import APIRoute
+from fasterapi._form_limits import FORM_LIMITS_KEY
 from fasterapi._otherwise import Otherwise
 from fasterapi._seen_response import seen
 from fasterapi.exceptions import RequestValidationError, StarletteHTTPException
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Any
 
+    from fasterapi._form_limits import FormLimits
     from fasterapi._mount import Mount
     from fasterapi._native_websocket import NativeWebSocket
     from fasterapi._plan import General, RoutePlan
@@ -42,9 +44,13 @@ class NativeApp:
     ``None`` if there is none, or if one must see ASGI messages.
     """
 
-    def __init__(self, app: FasterAPI, inner: list[Middleware]) -> None:
-        """Look at what ``app`` has; nothing of it is called yet."""
+    def __init__(self, app: FasterAPI, inner: list[Middleware], form_limits: FormLimits) -> None:
+        """Look at what ``app`` has; nothing of it is called yet.
+
+        ``form_limits`` are those of the applications around it, too.
+        """
         self.app = app
+        self._form_limits = form_limits
         self._inner = inner
         self._stack: Any = None
         self.chain = self._links() if inner else None
@@ -73,6 +79,8 @@ class NativeApp:
         """The general path of ``route``, by default with Python's middleware around it."""
 
         async def answer(request: Request) -> Response:
+            if self._form_limits:
+                request.scope[FORM_LIMITS_KEY] = self._form_limits
             return await _native.serve_route(route, request)
 
         if self.chain is None or not chained:
