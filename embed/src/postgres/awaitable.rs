@@ -11,6 +11,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// SQLSTATE of what was cancelled.
+const QUERY_CANCELED: &str = "57014";
+
 /// Begins an operation; called with its own awaitable.
 type Begin = Box<dyn FnOnce(&Bound<'_, PgOperation>) -> PyResult<Begun> + Send + Sync>;
 
@@ -60,6 +63,8 @@ struct State {
     waiter: Option<Waiter>,
     result: Option<PyResult<Py<PyAny>>>,
     abandoned: bool,
+    /// A request to cancel was sent for another operation, and may hit this one.
+    may_be_hit: bool,
     retry: Option<Retry>,
     /// Takes back what came of it when nobody is left to be given it.
     take_back: Option<TakeBack>,
@@ -70,6 +75,8 @@ struct State {
 pub(crate) struct PgOperation {
     state: Mutex<State>,
     loop_: Py<PyAny>,
+    /// The program's connection: it must not be closed as forgotten while this is awaited.
+    _owner: Option<Py<PyAny>>,
 }
 
 /// What [`PgOperation::look`] found to do.
@@ -93,18 +100,32 @@ impl PgOperation {
             waiter: None,
             result: None,
             abandoned: false,
+            may_be_hit: false,
             retry: None,
             take_back: None,
         };
         Self {
             state: Mutex::new(state),
             loop_,
+            _owner: None,
+        }
+    }
+
+    /// The same on the connection `core`.
+    pub(crate) fn on(
+        core: &Arc<Core>,
+        py: Python<'_>,
+        begin: impl FnOnce(&Bound<'_, Self>) -> PyResult<Begun> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            _owner: core.owner(py),
+            ..Self::new(core.loop_.clone_ref(py), begin)
         }
     }
 
     /// An operation that has been sent already.
     pub(crate) fn begun(core: &Arc<Core>, py: Python<'_>) -> Self {
-        let operation = Self::new(core.loop_.clone_ref(py), |_| Ok(Begun::Queued));
+        let operation = Self::on(core, py, |_| Ok(Begun::Queued));
         operation.state().stage = Stage::Begun(Some(core.clone()));
         operation
     }
@@ -148,6 +169,23 @@ impl PgOperation {
     pub(crate) fn is_queued(&self) -> bool {
         let state = self.state();
         matches!(state.stage, Stage::Begun(None)) && state.result.is_none()
+    }
+
+    /// A request to cancel is about to be sent for an operation before this one.
+    pub(super) fn may_be_hit(&self) {
+        self.state().may_be_hit = true;
+    }
+
+    /// Whether a query that ended with `error` is to be sent once more, and with a statement
+    /// prepared anew.
+    fn retries(&self, py: Python<'_>, core: &Core, error: &PyErr) -> Option<bool> {
+        if core.may_retry(py, error) {
+            return Some(true);
+        }
+        let was_hit = self.state().may_be_hit
+            && !core.is_closed()
+            && errors::sqlstate(py, error).as_deref() == Some(QUERY_CANCELED);
+        was_hit.then_some(false)
     }
 
     /// Whether its result waits for the awaiter.
@@ -263,16 +301,16 @@ impl PgOperation {
         core: Option<Arc<Core>>,
     ) -> PyResult<()> {
         let py = slf.py();
-        match (result, retry, core) {
-            (Err(error), Some(retry), Some(core)) if core.may_retry(py, &error) => {
-                let coroutine = core.slow_path(py, &retry, true)?;
-                slf.get().state().stage = Stage::Slow {
-                    coroutine,
-                    _pin: Pin::new(&core),
-                };
-                Ok(())
-            }
-            (Err(error), _, core) => {
+        if let (Err(error), Some(retry), Some(core)) = (&result, &retry, &core)
+            && let Some(anew) = slf.get().retries(py, core, error)
+        {
+            let coroutine = core.slow_path(py, retry, anew)?;
+            let _pin = Pin::new(core);
+            slf.get().state().stage = Stage::Slow { coroutine, _pin };
+            return Ok(());
+        }
+        match (result, core) {
+            (Err(error), core) => {
                 if let Some(core) =
                     core.filter(|_| errors::is_stale(py, &error) || errors::is_outdated(py, &error))
                 {

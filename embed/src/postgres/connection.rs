@@ -100,7 +100,7 @@ impl PgConnection {
         send: impl FnOnce(&Arc<Core>, &Bound<'_, PgOperation>) -> PyResult<()> + Send + Sync + 'static,
     ) -> PgOperation {
         let core = self.core.clone();
-        PgOperation::new(core.loop_.clone_ref(py), move |owner| {
+        PgOperation::on(&self.core, py, move |owner| {
             send(&core, owner)?;
             Ok(Begun::Sent(core))
         })
@@ -211,7 +211,7 @@ impl PgConnection {
             sql: sql.unbind(),
             shape,
         };
-        PgOperation::new(core.loop_.clone_ref(args.py()), move |owner| {
+        PgOperation::on(&self.core, args.py(), move |owner| {
             begin_query(&core, owner, retry)
         })
     }

@@ -15,6 +15,7 @@ use super::signal::Signal;
 use super::statement_cache::StatementCache;
 use bytes::BytesMut;
 use pyo3::prelude::*;
+use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use runtime::postgres::{Flushed, Wire};
 use std::collections::VecDeque;
 use std::io;
@@ -40,6 +41,8 @@ pub(crate) struct Core {
     pub(super) queue: Mutex<VecDeque<Operation>>,
     pub(super) session: Mutex<Session>,
     pub(crate) hooks: Hooks,
+    /// A weak reference to the program's connection object, which operations keep alive.
+    owner: OnceLock<Py<PyWeakrefReference>>,
     pub(crate) statements: Mutex<StatementCache>,
     pub(crate) changed: Signal,
     pub(super) link: Link,
@@ -56,6 +59,8 @@ pub(crate) struct Core {
     pins: AtomicUsize,
     /// When the server last began or ended something for us, by [`now_us`].
     progress_us: AtomicU64,
+    /// A timer looks at the operation that the server works on.
+    pub(super) head_watched: AtomicBool,
     /// The earliest deadline that a timer is set for.
     timer: Mutex<Option<Instant>>,
 }
@@ -79,6 +84,7 @@ impl Core {
             queue: Mutex::default(),
             session: Mutex::default(),
             hooks: Hooks::default(),
+            owner: OnceLock::new(),
             statements: Mutex::default(),
             changed: Signal::default(),
             link,
@@ -91,8 +97,21 @@ impl Core {
             queries: AtomicU64::new(0),
             pins: AtomicUsize::new(0),
             progress_us: AtomicU64::new(0),
+            head_watched: AtomicBool::new(false),
             timer: Mutex::default(),
         })
+    }
+
+    /// Says what the program has in its hands as this connection.
+    pub(crate) fn set_owner(&self, owner: &Bound<'_, PyAny>) -> PyResult<()> {
+        let _ = self.owner.set(PyWeakrefReference::new(owner)?.unbind());
+        Ok(())
+    }
+
+    /// What [`Self::set_owner`] was told, if it is alive.
+    pub(super) fn owner(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let owner = self.owner.get()?.bind(py).upgrade()?;
+        Some(owner.unbind())
     }
 
     pub(crate) fn in_flight(&self) -> usize {
@@ -337,20 +356,6 @@ impl Core {
     pub(super) fn tell_pool(self: &Arc<Self>, py: Python<'_>) {
         if let Some(pool) = self.pool() {
             pool.on_progress(py, self);
-        }
-    }
-
-    /// The awaiter of an operation in flight has gone.
-    ///
-    /// Rows that still come are dropped. Alone in flight, the server is asked to stop; with others
-    /// behind it a request to cancel might hit one of those.
-    pub(crate) fn on_abandon(self: &Arc<Self>, py: Python<'_>, _owner: &PgOperation) {
-        if self.is_closed() || self.in_flight() != 1 || self.is_held() {
-            return;
-        }
-        if self.hooks.has_abandoned() {
-            self.set_held(py, true);
-            self.hooks.abandoned(py);
         }
     }
 

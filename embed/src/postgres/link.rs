@@ -172,6 +172,22 @@ impl Link {
     }
 }
 
+impl Link {
+    /// Has [`Core::look_at_head`] called after a while.
+    ///
+    /// # Errors
+    /// When the loop is closed.
+    pub(super) fn look_at_head_later(
+        &self,
+        py: Python<'_>,
+        core: &Arc<Core>,
+        after: Duration,
+    ) -> PyResult<()> {
+        let callback = PgCallback::new(py, core, Event::Head)?;
+        call_later(core.loop_.bind(py), after.as_secs_f64(), callback)
+    }
+}
+
 /// Has `loop_` call `callback` after so many seconds.
 ///
 /// # Errors
@@ -197,6 +213,7 @@ enum Event {
     Writable,
     Flush,
     Timer,
+    Head,
 }
 
 /// A connection's callback for its loop.
@@ -232,6 +249,7 @@ impl PgCallback {
                 core.flush(py);
             }
             Event::Timer => core.on_timer(py),
+            Event::Head => core.look_at_head(py),
         }
     }
 }

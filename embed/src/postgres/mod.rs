@@ -3,6 +3,7 @@
 //! The path of a query: `pool.rs` or `connection.rs` -> `statement.rs` encodes -> `core.rs` sends;
 //! `receive.rs` takes frames -> `operation.rs` -> `rows.rs` makes objects -> `awaitable.rs` wakes.
 
+mod abandon;
 mod awaitable;
 mod batch;
 mod codec;

@@ -146,14 +146,14 @@ impl Core {
     }
 
     /// The operation that the next message answers.
-    fn next_operation(&self, py: Python<'_>) -> Option<Operation> {
+    fn next_operation(self: &Arc<Self>, py: Python<'_>) -> Option<Operation> {
         let mut next = locked(&self.queue).pop_front()?;
-        if let Work::Rows(rows) = &mut next.work
-            && next.owner.get().is_abandoned()
-        {
-            rows.drop_rest();
+        if next.owner.get().is_abandoned() {
+            if let Work::Rows(rows) = &mut next.work {
+                rows.drop_rest();
+            }
+            self.watch_head(py);
         }
-        let _ = py;
         Some(next)
     }
 
@@ -273,7 +273,7 @@ impl Core {
         let owner = operation.owner.clone_ref(py);
         let result = operation.conclude(py);
         PgOperation::finish(owner.bind(py), result, is_now);
-        if left == 0 {
+        if left == 0 || self.is_held() {
             self.changed.fire(py);
         }
         self.tell_pool(py);

@@ -48,6 +48,12 @@ impl PgState {
         self.core.in_flight()
     }
 
+    /// Whether the server works on something that nobody waits for any more.
+    #[getter]
+    fn is_stuck(&self) -> bool {
+        self.core.is_stuck()
+    }
+
     /// How many bytes wait to be sent.
     #[getter]
     fn unsent(&self) -> usize {
@@ -134,6 +140,11 @@ impl PgState {
             .as_ref()
             .map(|error| error.clone_ref(py));
         error.map(|error| error.into_value(py).into_any())
+    }
+
+    /// Says which object the program has as this connection: operations keep it alive.
+    fn set_owner(&self, owner: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.core.set_owner(owner)
     }
 
     /// Calls `callable` for what `name` says: "notice" (fields), "notification" (pid, channel,

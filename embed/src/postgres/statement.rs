@@ -227,12 +227,19 @@ pub(crate) fn may_change_session(query: &str) -> bool {
         let word = word.to_ascii_lowercase();
         WORDS.contains(&word.as_str()) || word.contains("advisory")
     };
-    // UPDATE has its SET, which sets nothing in the session.
-    let is_update = first_word(query).eq_ignore_ascii_case("update");
+    // These have a SET and a DO of their own, which change rows and not the session.
+    let changes_rows = ["update", "insert", "merge", "with"]
+        .iter()
+        .any(|command| first_word(query).eq_ignore_ascii_case(command));
+    let is_of_rows = |word: &str| {
+        ["set", "do"]
+            .iter()
+            .any(|own| word.eq_ignore_ascii_case(own))
+    };
     query
         .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
         .filter(|word| !word.is_empty())
-        .any(|word| is_word(word) && !(is_update && word.eq_ignore_ascii_case("set")))
+        .any(|word| is_word(word) && !(changes_rows && is_of_rows(word)))
 }
 
 fn first_word(query: &str) -> &str {

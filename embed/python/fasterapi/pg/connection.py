@@ -314,7 +314,7 @@ class Connection(QueryMixin, ListenerMixin, CodecMixin, CopyMixin, metaclass=Con
         except Exception:
             pass
         try:
-            while core.in_flight and not core.is_closed:
+            while core.is_stuck and not core.is_closed:
                 await wait_for_change(core, CANCEL_S_MAX)
         except TimeoutError:
             # Neither an answer nor an end: nothing can be done with this session any more.
@@ -376,6 +376,7 @@ def _set_hooks(core: PgConnection, connection: Connection) -> None:
         if (alive := weak()) is not None:
             alive._note_failure(error)
 
+    core.set_owner(connection)
     core.set_hook("notice", notice)
     core.set_hook("notification", notification)
     core.set_hook("closed", closed)
