@@ -446,3 +446,22 @@ class Cluster:
         self._guardian.wait(STOP_TIMEOUT_S * 2)
         if self.process is not None:
             self.process.wait(STOP_TIMEOUT_S)
+
+
+def main() -> int:
+    """Run a command with a throwaway server, whose URL is in DATABASE_URL; gives its exit code."""
+    if not sys.argv[1:]:
+        sys.exit(f"usage: {sys.argv[0]} COMMAND...")
+    with Cluster() as cluster:
+        print(f"PostgreSQL: {cluster.dsn('trusting')}", file=sys.stderr)
+        process = subprocess.Popen(
+            sys.argv[1:], env=environment() | {"DATABASE_URL": cluster.dsn("trusting")}
+        )
+        # The command ends itself, as it would without us.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+        return process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -22,7 +22,7 @@ OURS = NAME == "fasterapi.pg"
 # Makes a driver that cannot be imported an error instead of a skip.
 REQUIRED = os.environ.get("FASTERAPI_PG_REQUIRED") == "1"
 # Longest time for what a test does in a loop, in seconds: every wait of the driver is bounded.
-LOOP_TIMEOUT_S = 25.0
+LOOP_TIMEOUT_S = 60.0
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -1,7 +1,8 @@
-"""`examples/crud.py` through the binary: a CRUD API over SQLite."""
+"""`examples/crud.py` and `examples/crud_postgres.py` through the binary: the same CRUD API."""
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     import httpx
     from conftest import Serve
+    from postgres_cluster import Cluster
 
 EXAMPLES = REPOSITORY / "examples"
 WIZARD = {
@@ -26,14 +28,23 @@ WIZARD = {
 }
 
 
-@pytest.fixture
-def client(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+@pytest.fixture(params=["crud:app", "crud_postgres:app"])
+def client(
+    request: pytest.FixtureRequest, serve: Serve, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
     """A client of the example, with a database of its own."""
-    database = tmp_path_factory.mktemp("books") / "books.sqlite3"
-    env = own_virtual_environment() | {"BOOKS_DATABASE": str(database)}
-    server = serve("crud:app", cwd=EXAMPLES, env=env, shards=2)
-    with server.client() as client:
-        yield client
+    env = own_virtual_environment()
+    with contextlib.ExitStack() as stack:
+        if request.param == "crud_postgres:app":
+            postgres: Cluster = request.getfixturevalue("postgres")
+            name = stack.enter_context(postgres.database("books"))
+            env["DATABASE_URL"] = postgres.dsn(database=name)
+        else:
+            env["BOOKS_DATABASE"] = str(tmp_path_factory.mktemp("books") / "books.sqlite3")
+        server = serve(request.param, cwd=EXAMPLES, env=env, shards=2)
+        yield stack.enter_context(server.client())
+        # Before its database goes.
+        server.stop()
 
 
 def create(client: httpx.Client, **fields: Any) -> dict[str, Any]:

@@ -23,11 +23,11 @@ STORM_S = float(os.environ.get("FASTERAPI_PG_STORM_S", "4"))
 SEED = int(os.environ.get("FASTERAPI_PG_SEED", random.randrange(1 << 32)))
 POOL_SIZE = 6
 WORKERS = 24
-SOON_S = 5.0
+SOON_S = 10.0
 # Of the queries, in which the storm decides to interfere.
 CANCELLED_SHARE = 0.5
 
-pytestmark = pytest.mark.seconds(int(STORM_S + 2 * LOOP_TIMEOUT_S))
+pytestmark = pytest.mark.seconds(int(STORM_S + LOOP_TIMEOUT_S) + 30)
 
 
 class Storm:

@@ -12,10 +12,10 @@ from postgres_driver import OURS, in_loop, lost_errors, within
 if TYPE_CHECKING:
     from postgres_cluster import Cluster
 
-pytestmark = pytest.mark.seconds(60)
+pytestmark = pytest.mark.seconds(120)
 
 # What a wait of two tenths of a second may take on a busy machine.
-SOON_S = 5.0
+SOON_S = 10.0
 
 
 async def works(pool: Any, size: int) -> None:
@@ -81,7 +81,8 @@ async def test_one_session_terminated(pg: Any, postgres: Cluster) -> None:
             await asyncio.sleep(0.1)
             postgres.sql(f"SELECT pg_terminate_backend({pid})")
             gone = (pg.AdminShutdownError, pg.ConnectionDoesNotExistError)
-            with pytest.raises(gone, match="terminating connection"):
+            # asyncpg says why only when it has read so far before the connection is reset.
+            with pytest.raises(gone, match="terminating connection" if OURS else None):
                 await within(SOON_S, query)
         await works(pool, 2)
         assert 1 <= pool.get_size() <= 2
@@ -179,7 +180,8 @@ async def test_pool_of_a_paused_server(pg: Any, own_postgres: Cluster) -> None:
             return value
 
         failed = await within(
-            12, asyncio.gather(*(one(number) for number in range(4)), return_exceptions=True)
+            SOON_S * 2,
+            asyncio.gather(*(one(number) for number in range(4)), return_exceptions=True),
         )
         assert all(isinstance(error, (*lost_errors(pg), TimeoutError)) for error in failed), failed
         with pytest.raises((*lost_errors(pg), asyncio.TimeoutError)):
@@ -208,6 +210,47 @@ async def test_terminating_the_pool_of_a_paused_server(pg: Any, own_postgres: Cl
         assert time.monotonic() - began < SOON_S
     finally:
         own_postgres.resume()
+
+
+@in_loop
+async def test_failing_over(pg: Any, own_postgres: Cluster, postgres: Cluster) -> None:
+    """The first server dies: new connections go to the second, and stay until it dies too."""
+    errors = lost_errors(pg)
+    both = own_postgres.arguments(host=["127.0.0.1"] * 2, port=[own_postgres.port, postgres.port])
+    async with pg.create_pool(**both, min_size=2, max_size=2) as pool:
+        port = "SELECT inet_server_port()"
+        assert await pool.fetchval(port) == own_postgres.port
+        queries = [asyncio.create_task(pool.fetch("SELECT pg_sleep(30)")) for _ in range(2)]
+        await asyncio.sleep(0.1)
+        own_postgres.kill()
+        for query in queries:
+            with pytest.raises(errors):
+                await within(SOON_S, query)
+        await recovers(pool, errors)
+        await works(pool, 2)
+        assert await pool.fetchval(port) == postgres.port
+        own_postgres.start()
+        assert await pool.fetchval(port) == postgres.port
+        await pool.expire_connections()
+        deadline = time.monotonic() + SOON_S
+        while await within(SOON_S, pool.fetchval(port)) != own_postgres.port:
+            assert time.monotonic() < deadline, "it stays with the second server"
+
+
+@in_loop
+async def test_only_standbys_are_left(pg: Any, own_postgres: Cluster) -> None:
+    """Who wants to write is told that nobody can, and is served when somebody can again."""
+    arguments = own_postgres.arguments(target_session_attrs="read-write", timeout=1)
+    async with pg.create_pool(**arguments, min_size=1, max_size=1) as pool:
+        await works(pool, 1)
+        own_postgres.configure(default_transaction_read_only="on")
+        own_postgres.reload()
+        await pool.expire_connections()
+        with pytest.raises((pg.TargetServerAttributeNotMatched, TimeoutError)):
+            await within(SOON_S, pool.fetchval("SELECT 1"))
+        own_postgres.configure(default_transaction_read_only="off")
+        own_postgres.reload()
+        await recovers(pool, (pg.TargetServerAttributeNotMatched, TimeoutError, *lost_errors(pg)))
 
 
 @in_loop

@@ -67,10 +67,18 @@ async def test_pool_without_a_statement_cache(pg: Any, bouncer: PgBouncer) -> No
     async with pg.create_pool(**arguments) as pool:
         await use(pool, 5)
         assert bouncer.cluster.sessions("usename = 'scram'") <= POOL_SIZE
-    left = "SELECT count(*) FROM pg_prepared_statements"
-    connection = await pg.connect(**bouncer.arguments(statement_cache_size=0))
-    for _ in range(POOL_SIZE):
-        assert await connection.fetchval(left) <= 1
+
+
+@in_loop
+async def test_no_statement_is_left_behind(pg: Any, postgres: Cluster, bouncer: PgBouncer) -> None:
+    """At the server, where another client would meet it."""
+    arguments = bouncer.arguments("md5", statement_cache_size=0, min_size=9, max_size=9)
+    async with pg.create_pool(**arguments) as pool:
+        await use(pool, 5)
+    left = "SELECT count(*) FROM pg_prepared_statements WHERE name <> ''"
+    connection = await pg.connect(**bouncer.arguments("md5", statement_cache_size=0))
+    for _ in range(POOL_SIZE * 3):
+        assert await connection.fetchval(left) == 0
     await connection.close()
 
 

@@ -13,8 +13,8 @@ from postgres_proxy import Proxy, Rule
 if TYPE_CHECKING:
     from postgres_cluster import Cluster
 
-pytestmark = pytest.mark.seconds(90)
-SOON_S = 5.0
+pytestmark = pytest.mark.seconds(120)
+SOON_S = 10.0
 # Sessions under way at once, where every byte has one of its own.
 AT_ONCE = 20
 # Nobody needs TLS and a password for every byte: they have tests of their own.

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from postgres_cluster import Cluster
 
-pytestmark = pytest.mark.seconds(60)
-SOON_S = 5.0
+pytestmark = pytest.mark.seconds(120)
+SOON_S = 10.0
 
 
 @pytest.fixture
