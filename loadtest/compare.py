@@ -28,8 +28,11 @@ from comparison.servers import PINS, SERVERS, YARDSTICK, Server
 from comparison.summary import summary
 from comparison.table import Run, markdown
 from postgres.bench import PACKAGES as POSTGRES_PACKAGES
-from postgres.bench import PostgresBench, drivers_for
+from postgres.bench import PostgresBench, database, drivers_for, wants_fortunes
 from postgres.bench import selected as selected_postgres_rows
+from postgres.fortunes import ROW as FORTUNES_ROW
+from postgres.fortunes import SERVERS as FORTUNES_SERVERS
+from postgres.fortunes import fortunes_markdown
 from postgres.table import postgres_markdown
 
 WARM_UP_S = 0.3
@@ -194,7 +197,7 @@ def start_all(
     """Installs the peers and starts every server, or notes why it is not available."""
     packages = {package for server in servers for package in server.packages}
     failures = install(options.python, options.venv, packages)
-    fleet.places = {
+    fleet.places |= {
         "bin": str(options.venv.absolute() / "bin"),
         "venv": str(options.venv.absolute()),
         "yardstick": str(options.yardstick.absolute()),
@@ -282,6 +285,25 @@ def measure_postgres(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     return text, {"postgres_runs": runs, "postgres_not_available": bench.not_available}
 
 
+def measure_fortunes(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """The page of fortunes, from a database of its own."""
+    reports: list[tuple[str, int, dict[str, Any]]] = []
+    with database() as dsn, Fleet() as fleet:
+        servers = [server for server in FORTUNES_SERVERS if is_named(server, options)]
+        fleet.places = {"database": dsn}
+        start_all(options, fleet, servers)
+        bench = Bench(options, fleet)
+        for number in range(options.rounds):
+            turn = number % max(len(fleet.running), 1)
+            for running in fleet.running[turn:] + fleet.running[:turn]:
+                running.signal(signal.SIGCONT)
+                running.check(FORTUNES_ROW)
+                report = bench.load(running, FORTUNES_ROW, 1)
+                reports.append((running.server.name, number, report))
+    found = {"fortunes_reports": reports, "fortunes_not_available": fleet.not_available}
+    return fortunes_markdown(reports), found
+
+
 def main() -> None:
     """Starts the servers, measures round by round, and prints the tables."""
     options = arguments()
@@ -299,6 +321,10 @@ def main() -> None:
         content |= found
     if selected_postgres_rows(options.rows):
         text, found = measure_postgres(options)
+        texts.append(text)
+        content |= found
+    if wants_fortunes(options.rows):
+        text, found = measure_fortunes(options)
         texts.append(text)
         content |= found
     if not texts:

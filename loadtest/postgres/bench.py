@@ -9,6 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -30,6 +32,7 @@ SETTINGS = {"shared_buffers": "256MB", "synchronous_commit": "off", "jit": "off"
 # Time a run takes besides its window, before it is given up.
 RUN_GRACE_S = 90.0
 PREFIX = "pg/"
+FORTUNES = "http-fortunes"
 # What pgbench can do of the rows, and how: the floor that no driver in Python can reach.
 FLOOR_ROWS = ("one-row", "one-row-1-task")
 FLOOR_SCRIPT = "\\set id random(1, 10000)\nSELECT id, randomnumber FROM world WHERE id = :id;\n"
@@ -60,6 +63,23 @@ def selected(patterns: str) -> list[Row]:
     return [
         row for row in ROWS if any(p == "postgres" or fnmatch(PREFIX + row.name, p) for p in parts)
     ]
+
+
+def wants_fortunes(patterns: str) -> bool:
+    """Whether the page of fortunes over HTTP is asked for, which `pg/http-fortunes` is."""
+    names = (PREFIX + FORTUNES, "postgres")
+    return any(fnmatch(name, one) for name in names for one in patterns.split(","))
+
+
+@contextmanager
+def database() -> Iterator[str]:
+    """The URL of a cluster on the server's core, with the tables of the rows."""
+    from postgres_cluster import Cluster
+
+    with Cluster(SETTINGS) as cluster:
+        cluster.sql(SETUP)
+        pin(cluster, "tcp")
+        yield cluster.dsn("trusting", sslmode="disable")
 
 
 @dataclass
