@@ -223,15 +223,8 @@ ANSWERS = {
 }
 
 
-# Taken for rows of the operation that is under way; nobody else gets them.
-LENIENT = {"a row before it was bound"}
-lenient = pytest.mark.xfail(strict=True, reason="rows are taken before BindComplete")
-
-
 @only_ours
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=lenient if name in LENIENT else ()) for name in ANSWERS]
-)
+@pytest.mark.parametrize("name", ANSWERS)
 @in_loop
 async def test_answer(pg: Any, name: str) -> None:
     """Nonsense instead of rows. The connection that heard it is not used again."""

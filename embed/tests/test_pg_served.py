@@ -202,9 +202,7 @@ def test_shutdown_with_queries_under_way(serve: Serve, postgres: Cluster) -> Non
         time.sleep(0.3)
         assert postgres.sessions("usename = 'scram'") > 0
     assert server.stop() == 0
-    wait_until(
-        lambda: postgres.sessions("usename = 'scram'") == 0, SOON_S, "the sessions to end"
-    )
+    wait_until(lambda: postgres.sessions("usename = 'scram'") == 0, SOON_S, "the sessions to end")
 
 
 def test_pipelined_requests(serve: Serve, postgres: Cluster) -> None:
