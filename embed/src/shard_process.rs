@@ -58,6 +58,11 @@ fn with_serving<T>(act: impl FnOnce(&mut Serving) -> T) -> Option<T> {
     SERVING.with(|serving| serving.borrow_mut().as_mut().map(act))
 }
 
+/// Which shard this is, from 0, and how many serve together: 0 and 1 where nobody started others.
+pub(crate) fn place() -> (usize, usize) {
+    with_serving(|serving| (serving.config.index, serving.config.shards)).unwrap_or((0, 1))
+}
+
 /// Runs a shard from its configuration to its end; returns the exit code.
 fn run(control: ShardEnd) -> i32 {
     let started = Instant::now();

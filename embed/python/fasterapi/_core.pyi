@@ -442,6 +442,7 @@ class RequestTask(Future[Any]):
 def drain_left_s() -> float:
     """How long the work after answers may still take, in seconds."""
 
+def shard_place() -> tuple[int, int]: ...
 def set_drain_future(drained: Future[None], /) -> None:
     """Give Rust the future to resolve when the shard has drained."""
 

@@ -53,6 +53,8 @@ pub(crate) struct Core {
     dirty: AtomicBool,
     /// Only one operation at a time may be under way.
     exclusive: AtomicBool,
+    /// What is submitted waits to be sent in one piece.
+    corked: AtomicBool,
     /// How many operations were begun, but for those that only prepare.
     queries: AtomicU64,
     /// Coroutines in Python that go on with it although nobody holds it.
@@ -94,6 +96,7 @@ impl Core {
             closed: AtomicBool::new(false),
             dirty: AtomicBool::new(false),
             exclusive: AtomicBool::new(true),
+            corked: AtomicBool::new(false),
             queries: AtomicU64::new(0),
             pins: AtomicUsize::new(0),
             progress_us: AtomicU64::new(0),
@@ -159,6 +162,14 @@ impl Core {
 
     pub(crate) fn set_exclusive(&self, exclusive: bool) {
         self.exclusive.store(exclusive, Ordering::Relaxed);
+    }
+
+    /// While it is corked, nothing is sent of what is submitted.
+    pub(crate) fn set_corked(self: &Arc<Self>, py: Python<'_>, corked: bool) {
+        self.corked.store(corked, Ordering::Relaxed);
+        if !corked {
+            self.flush(py);
+        }
     }
 
     pub(crate) fn queries(&self) -> u64 {
@@ -254,6 +265,9 @@ impl Core {
     /// What is sent while the server works anyway is sent with what comes next; to a server that
     /// waits it is sent at once.
     fn send_soon(self: &Arc<Self>, py: Python<'_>, at_once: bool) {
+        if self.corked.load(Ordering::Relaxed) {
+            return;
+        }
         if at_once {
             self.flush(py);
         } else {

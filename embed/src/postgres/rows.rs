@@ -5,7 +5,8 @@ use super::record::Record;
 use super::statement::Statement;
 use pyo3::exceptions::{PyIndexError, PyKeyError};
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyList, PyString};
 use runtime::protocols::Error;
 use runtime::protocols::postgres::DataRow;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub(crate) enum Sink {
     Status,
     /// A list of records, and whether the portal has more.
     Portal(Py<PyList>),
+    /// A JSON array of objects.
+    Json(Vec<u8>),
 }
 
 /// The numbers by which Python names the kinds of result; any other means all records.
@@ -29,6 +32,7 @@ pub(crate) mod mode {
     pub(crate) const FIRST: u8 = 1;
     pub(crate) const VALUE: u8 = 2;
     pub(crate) const STATUS: u8 = 3;
+    pub(crate) const JSON: u8 = 4;
 }
 
 impl Sink {
@@ -46,6 +50,7 @@ impl Sink {
             mode::FIRST => Self::First(None),
             mode::VALUE => Self::Value(column_of(column, statement)?, None),
             mode::STATUS => Self::Status,
+            mode::JSON => Self::Json(vec![b'[']),
             _ => Self::Records(PyList::empty(py).unbind()),
         })
     }
@@ -164,6 +169,7 @@ impl Rows {
                 Ok(())
             }
             Sink::Status => Ok(()),
+            Sink::Json(out) => json_object(py, statement, row, out),
         }
     }
 
@@ -177,6 +183,10 @@ impl Rows {
                 .unbind(),
             Sink::First(value) | Sink::Value(_, value) => value.unwrap_or_else(|| py.None()),
             Sink::Status => tag.unwrap_or("").into_pyobject(py)?.into_any().unbind(),
+            Sink::Json(mut out) => {
+                out.push(b']');
+                json_rows(py, &out)?
+            }
         })
     }
 }
@@ -195,4 +205,43 @@ fn record<'py>(
         });
     }
     Record::create(py, &statement.descriptor, values)
+}
+
+/// One row as a JSON object, without Python objects but for values that only Python can write.
+fn json_object(
+    py: Python<'_>,
+    statement: &Statement,
+    row: &DataRow<'_>,
+    out: &mut Vec<u8>,
+) -> PyResult<()> {
+    if out.len() > 1 {
+        out.push(b',');
+    }
+    out.push(b'{');
+    let columns = row
+        .iter()
+        .zip(&statement.decoders)
+        .zip(&statement.json_keys);
+    for (position, ((bytes, codec), key)) in columns.enumerate() {
+        if position > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(key);
+        match bytes {
+            Some(bytes) => codec.json_text_or_object(py, bytes, out)?,
+            None => out.extend_from_slice(b"null"),
+        }
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+/// The JSON as what a handler may return.
+fn json_rows(py: Python<'_>, json: &[u8]) -> PyResult<Py<PyAny>> {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let class = CLASS.get_or_try_init(py, || -> PyResult<Py<PyAny>> {
+        let module = py.import("fasterapi.pg._json_rows")?;
+        Ok(module.getattr("JsonRows")?.unbind())
+    })?;
+    class.call1(py, (PyBytes::new(py, json),))
 }

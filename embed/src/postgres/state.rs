@@ -219,6 +219,16 @@ impl PgState {
         self.core.set_held(py, false);
     }
 
+    /// Keeps what is submitted from now on, to be sent in one piece by `uncork`.
+    fn cork(&self, py: Python<'_>) {
+        self.core.set_corked(py, true);
+    }
+
+    /// Sends what was submitted since `cork`.
+    fn uncork(&self, py: Python<'_>) {
+        self.core.set_corked(py, false);
+    }
+
     /// Closes the socket at once; what is in flight fails.
     fn terminate(&self, py: Python<'_>) {
         self.core.fail(py, None);

@@ -25,6 +25,8 @@ pub(crate) struct Statement {
     pub(crate) columns: Box<[ColumnTuple]>,
     pub(crate) decoders: Box<[Arc<Codec>]>,
     pub(crate) descriptor: Arc<Descriptor>,
+    /// The columns' names as JSON, each with its colon.
+    pub(crate) json_keys: Box<[Box<[u8]>]>,
     /// Bind for the unnamed portal, but for the values.
     template: BindTemplate,
     /// Running it may change what the session has set.
@@ -75,6 +77,7 @@ impl Statement {
         Ok(Arc::new(Self {
             may_dirty: may_change_session(&definition.query),
             descriptor: Descriptor::new(py, &names, definition.record_class)?,
+            json_keys: names.iter().map(|name| json_key(name)).collect(),
             template: template("", &definition.name, &parameters, &decoders)?,
             name: definition.name,
             query: definition.query,
@@ -182,6 +185,13 @@ impl From<Error> for Unsent {
     fn from(error: Error) -> Self {
         Self(errors::request(error))
     }
+}
+
+/// `"name":`
+fn json_key(name: &str) -> Box<[u8]> {
+    let mut key = serde_json::Value::from(name).to_string().into_bytes();
+    key.push(b':');
+    key.into()
 }
 
 fn template(

@@ -63,6 +63,7 @@ pub fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(run_reactor, module)?)?;
     module.add_function(wrap_pyfunction!(set_drain_future, module)?)?;
     module.add_function(wrap_pyfunction!(drain_left_s, module)?)?;
+    module.add_function(wrap_pyfunction!(shard_place, module)?)?;
     module.add_function(wrap_pyfunction!(ready, module)?)?;
     module.add_function(wrap_pyfunction!(on_control, module)?)?;
     module.add_function(wrap_pyfunction!(log_error, module)?)?;
@@ -104,6 +105,12 @@ fn run_reactor(py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
 #[pyfunction]
 fn set_drain_future(future: Bound<'_, PyAny>) -> PyResult<()> {
     shard_process::set_drain_future(future)
+}
+
+/// Which shard this is, from 0, and how many shards the server has; `(0, 1)` elsewhere.
+#[pyfunction]
+fn shard_place() -> (usize, usize) {
+    shard_process::place()
 }
 
 /// How long the work after answers may still take once the shard drains, in seconds.
