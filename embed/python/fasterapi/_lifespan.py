@@ -69,7 +69,9 @@ class LifespanContext:
         app = self._app
         router = app.router
         _warn_of_functions(router)
-        self._manager = _as_context_manager(router.lifespan_context(app))
+        manager = _as_context_manager(router.lifespan_context(app))
+        databases = getattr(app, "_databases", None)
+        self._manager = manager if databases is None else _Merged(databases, manager)
         state = await self._manager.__aenter__()
         if state is not None and not hasattr(state, "keys"):
             kind = type(state).__name__
@@ -190,9 +192,11 @@ class _Merged:
             if not await self._outer.__aexit__(type(error), error, error.__traceback__):
                 raise
             inner_state = None
-        if outer_state is None and inner_state is None:
-            return None
-        return {**(inner_state or {}), **(outer_state or {})}
+        # What is no mapping is for the caller to refuse.
+        if outer_state is None or inner_state is None:
+            state: Mapping[str, Any] | None = inner_state if outer_state is None else outer_state
+            return state
+        return {**inner_state, **outer_state}
 
     async def __aexit__(
         self,
@@ -257,7 +261,11 @@ async def serve_lifespan(lifespan: Lifespan, scope: Scope, receive: Receive, sen
     started = False
     await receive()
     try:
-        async with _as_context_manager(lifespan(scope.get("app"))) as state:
+        manager = _as_context_manager(lifespan(scope.get("app")))
+        databases = getattr(scope.get("app"), "_databases", None)
+        if databases is not None:
+            manager = _Merged(databases, manager)
+        async with manager as state:
             if state is not None:
                 if "state" not in scope:
                     raise RuntimeError('The server does not support "state" in the lifespan scope.')

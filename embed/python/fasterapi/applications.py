@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fasterapi.datastructures import State
     from fasterapi.middleware import Middleware
     from fasterapi.params import Depends
+    from fasterapi.pg.database import Database, DatabaseOptions, Databases
     from fasterapi.requests import Receive, Scope, Send
     from fasterapi.responses import Response
 
@@ -129,6 +130,7 @@ class FastAPI(RouteDecorators):
         self.webhooks = APIRouter() if webhooks is None else webhooks
         self._state: State | None = None
         self._channels: Channels | None = None
+        self._databases: Databases | None = None
         # What the lifespan yielded; set by the shard before its first request.
         self._lifespan_state: Mapping[str, Any] = {}
         self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
@@ -190,6 +192,37 @@ class FastAPI(RouteDecorators):
 
             self._channels = Channels()
         return self._channels
+
+    def postgres(
+        self, dsn: str | None = None, *, name: str = "default", **options: Unpack[DatabaseOptions]
+    ) -> Database:
+        """Keep a pool of connections to a PostgreSQL database while the application serves.
+
+        Each shard opens one before the lifespan starts and closes it after the lifespan's end.
+        What this returns is a dependency that gives the pool, and so is ``app.pg`` for the
+        database called ``default``: ``pool: Annotated[Pool, Depends(app.pg)]``.
+
+        ``total_connections`` is for the whole server, split over its shards; ``max_size`` is for
+        each shard. The other options are those of ``fasterapi.pg.create_pool``; see
+        ``fasterapi.pg.database.Database``. Raises ``ValueError`` for a second database of a name.
+        """
+        from fasterapi.pg.database import Database, Databases
+
+        if self._databases is None:
+            self._databases = Databases()
+        return self._databases.add(Database(dsn, name=name, **options))
+
+    @property
+    def databases(self) -> Databases:
+        """The databases that ``postgres`` was told of, by name."""
+        if self._databases is None:
+            raise RuntimeError("there is no database: call app.postgres(dsn) first")
+        return self._databases
+
+    @property
+    def pg(self) -> Database:
+        """The database that ``postgres`` was told of without a name, as a dependency."""
+        return self.databases["default"]
 
     @property
     def routes(self) -> list[BaseRoute]:

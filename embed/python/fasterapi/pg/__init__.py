@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from fasterapi.pg import exceptions
+from fasterapi.pg._json_rows import JsonRows as JsonRows
+from fasterapi.pg._notifications import Gap as Gap
+from fasterapi.pg._notifications import Notification as Notification
+from fasterapi.pg._notifications import Notifications as Notifications
+from fasterapi.pg._pipeline import Pipeline as Pipeline
+from fasterapi.pg._pipeline import PipelineResult as PipelineResult
+from fasterapi.pg.backplane import PostgresBackplane as PostgresBackplane
 from fasterapi.pg.connection import Connection as Connection
 from fasterapi.pg.connection import connect as connect
 from fasterapi.pg.exceptions import *  # noqa: F403
@@ -53,6 +60,8 @@ __all__ = [  # noqa: PLE0604 - computed from the table
     *("Attribute", "BitString", "Box", "Circle", "Connection", "Line", "LineSegment"),
     *("Path", "Point", "Polygon", "Pool", "Range", "Record", "ServerVersion", "Type"),
     *("connect", "create_pool"),
+    *("Gap", "JsonRows", "Notification", "Notifications", "Pipeline", "PipelineResult"),
+    *("PostgresBackplane",),
     *vars(exceptions)["__all__"],
 ]
 

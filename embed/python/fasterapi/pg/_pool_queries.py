@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from fasterapi.pg._deadline import seconds
+from fasterapi.pg._models import ModelQueries
 from fasterapi.pg._queries import FIRST, JSON, RECORDS, STATUS, VALUE
 from fasterapi.pg.connection import Connection
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
     from fasterapi._core import PgPool, Record
+    from fasterapi.pg._json_rows import JsonRows
 
 __all__ = ["PoolQueries"]
 
@@ -35,7 +37,7 @@ SESSION_WORDS = re.compile(
 OVERRIDABLE = ("execute", "fetch", "fetchrow", "fetchval", "fetch_json", "_query", "_get_statement")
 
 
-class PoolQueries:
+class PoolQueries(ModelQueries):
     """The queries of a pool."""
 
     _core: PgPool
@@ -152,8 +154,8 @@ class PoolQueries:
 
     def fetch_json(
         self, query: str, *args: Any, timeout: float | None = None
-    ) -> Coroutine[Any, Any, bytes]:
-        """Run a query and return its rows as JSON, an array of objects."""
+    ) -> Coroutine[Any, Any, JsonRows]:
+        """Run a query and return its rows as JSON, an array of objects, as a response."""
         work = self._query(query, args, JSON, timeout)
         return work or self._on_one("fetch_json", query, *args, timeout=timeout)
 

@@ -8,6 +8,7 @@ from typing import Any
 from fasterapi.pg._batch import run_batch
 from fasterapi.pg._connect import check_record_class
 from fasterapi.pg._deadline import Deadline, seconds
+from fasterapi.pg._models import ModelQueries
 from fasterapi.pg._parts import ConnectionParts
 from fasterapi.pg._statements import Statement
 from fasterapi.pg.exceptions import InterfaceError, InvalidCachedStatementError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine, Iterable
 
     from fasterapi._core import PgConnection, Record
+    from fasterapi.pg._json_rows import JsonRows
 
 __all__ = ["QueryMixin"]
 
@@ -25,7 +27,7 @@ RECORDS, FIRST, VALUE, STATUS, JSON = 0, 1, 2, 3, 4
 """What a query gives, as ``PgConnection.query`` has it."""
 
 
-class QueryMixin(ConnectionParts):
+class QueryMixin(ModelQueries, ConnectionParts):
     """The queries of a connection."""
 
     __slots__ = ()
@@ -118,10 +120,11 @@ class QueryMixin(ConnectionParts):
 
     def fetch_json(
         self, query: str, *args: Any, timeout: float | None = None
-    ) -> Coroutine[Any, Any, bytes]:
+    ) -> Coroutine[Any, Any, JsonRows]:
         """Run a query and return its rows as JSON, an array of objects.
 
-        No Python object is made of a row: the fastest way from a table to a response.
+        No Python object is made of a row: the fastest way from a table to a response. A handler
+        may return it as it is; ``bytes()`` of it are the JSON.
         """
         return self._query(query, args, JSON, timeout)
 

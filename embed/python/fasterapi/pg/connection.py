@@ -15,6 +15,7 @@ from fasterapi.pg._codecs import CodecMixin
 from fasterapi.pg._connect import establish, make_blueprint
 from fasterapi.pg._copy import CopyMixin
 from fasterapi.pg._listeners import ListenerMixin
+from fasterapi.pg._pipeline import Pipeline
 from fasterapi.pg._queries import QueryMixin, wait_for_change
 from fasterapi.pg._server_version import parse_server_version
 from fasterapi.pg._settings import ConnectionSettings
@@ -157,6 +158,14 @@ class Connection(QueryMixin, ListenerMixin, CodecMixin, CopyMixin, metaclass=Con
         """
         self._check_open()
         return Transaction(self, isolation, readonly, deferrable)
+
+    def pipeline(self, *, timeout: float | None = None) -> Pipeline:
+        """Statements that are sent together at the end of an ``async with``: all or none.
+
+        See ``Pipeline``; ``timeout`` is for all of it, in seconds.
+        """
+        self._check_open()
+        return Pipeline(None, self, timeout)
 
     def cursor(
         self,

@@ -9,6 +9,8 @@ from typing import Any, Self
 from fasterapi.pg._deadline import seconds
 from fasterapi.pg._holder import Holder
 from fasterapi.pg._introspect import Catalog
+from fasterapi.pg._notifications import QUEUE_NOTIFICATIONS_MAX, ListenHub, Notifications
+from fasterapi.pg._pipeline import Pipeline
 from fasterapi.pg._pool_growth import PoolGrowth
 from fasterapi.pg._pool_queries import PoolQueries
 from fasterapi.pg._proxy import PoolConnectionProxy
@@ -19,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
     from types import TracebackType
+    from typing import Literal
 
     from fasterapi._core import Record
     from fasterapi.pg._connect import Blueprint
@@ -108,6 +111,7 @@ class Pool(PoolQueries, PoolGrowth):
         self._back_off_s = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._upkeep: asyncio.Task[None] | None = None
+        self._hub: ListenHub | None = None
 
     async def _async_init(self) -> Self:
         if self._initialized:
@@ -240,6 +244,29 @@ class Pool(PoolQueries, PoolGrowth):
         # Whatever becomes of the caller: the connection gets back, or is closed.
         await asyncio.shield(self._spawn(holder.release(timeout_s)))
 
+    def pipeline(self, *, timeout: float | None = None) -> Pipeline:
+        """Statements that are sent together at the end of an ``async with``: all or none.
+
+        A connection is taken for no longer than that. See ``Pipeline``; ``timeout`` is for all
+        of it, the wait for a connection too, in seconds.
+        """
+        return Pipeline(self, None, timeout)
+
+    def listen(
+        self,
+        *channels: str,
+        queue_notifications_max: int = QUEUE_NOTIFICATIONS_MAX,
+        on_full: Literal["drop_oldest", "drop_newest"] = "drop_oldest",
+    ) -> Notifications:
+        """The notifications of ``channels``: an async iterator, in an ``async with``.
+
+        It outlives its connection; see ``Notifications``. All that listen in a pool share one
+        connection, which is taken from the pool meanwhile.
+        """
+        if self._hub is None:
+            self._hub = ListenHub(self)
+        return Notifications(self._hub, channels, queue_notifications_max, on_full)
+
     # The pool as a whole.
 
     async def close(self) -> None:
@@ -252,6 +279,8 @@ class Pool(PoolQueries, PoolGrowth):
         warning = self._loop.call_later(SLOW_CLOSE_S, self._warn_on_slow_close)
         try:
             self._stop_upkeep()
+            if self._hub is not None:
+                await self._hub.stop()
             await asyncio.gather(*(holder.wait_until_released() for holder in self._holders))
             await self._until_nobody_waits()
             await asyncio.gather(*(self._close_when_idle(holder) for holder in self._holders))
@@ -301,6 +330,8 @@ class Pool(PoolQueries, PoolGrowth):
         self._closing = True
         self._oneshots = {}
         self._stop_upkeep()
+        if self._hub is not None:
+            self._hub.stop_soon()
         for holder in self._holders:
             holder.terminate()
         self._core.fail_waiting(InterfaceError("pool is closed"))
