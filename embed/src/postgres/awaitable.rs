@@ -176,6 +176,17 @@ impl PgOperation {
         self.state().may_be_hit = true;
     }
 
+    /// Tells Python that a request to cancel was for somebody else, so that it tries again.
+    fn mark_hit(&self, py: Python<'_>, error: &PyErr) {
+        let may_be_hit = self.state().may_be_hit;
+        if may_be_hit && errors::sqlstate(py, error).as_deref() == Some(QUERY_CANCELED) {
+            // Without the mark it is as any other error.
+            let _ = error
+                .value(py)
+                .setattr(pyo3::intern!(py, "_meant_another"), true);
+        }
+    }
+
     /// Whether a query that ended with `error` is to be sent once more, and with a statement
     /// prepared anew.
     fn retries(&self, py: Python<'_>, core: &Core, error: &PyErr) -> Option<bool> {
@@ -311,6 +322,7 @@ impl PgOperation {
         }
         match (result, core) {
             (Err(error), core) => {
+                slf.get().mark_hit(py, &error);
                 if let Some(core) =
                     core.filter(|_| errors::is_stale(py, &error) || errors::is_outdated(py, &error))
                 {

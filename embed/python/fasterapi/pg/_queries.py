@@ -11,7 +11,11 @@ from fasterapi.pg._deadline import Deadline, seconds
 from fasterapi.pg._models import ModelQueries
 from fasterapi.pg._parts import ConnectionParts
 from fasterapi.pg._statements import Statement
-from fasterapi.pg.exceptions import InterfaceError, InvalidCachedStatementError
+from fasterapi.pg.exceptions import (
+    InterfaceError,
+    InvalidCachedStatementError,
+    QueryCanceledError,
+)
 from fasterapi.pg.exceptions import OutdatedSchemaCacheError as Outdated
 
 TYPE_CHECKING = False
@@ -223,6 +227,17 @@ class QueryMixin(ModelQueries, ConnectionParts):
                 self._drop_everywhere(types=False)
             if len(args) > ARGUMENTS_MAX:
                 raise InterfaceError(f"the number of query arguments cannot exceed {ARGUMENTS_MAX}")
+            for _ in range(HITS_MAX):
+                try:
+                    statement = await self._get_statement(query, deadline.left())
+                    return await self._run_once(
+                        statement, query, args, mode, limit, column, deadline
+                    )
+                except QueryCanceledError as error:
+                    # A request to cancel came too late for the query that it was meant for.
+                    if not getattr(error, "_meant_another", False):
+                        raise
+                await self._ready(deadline.left())
             statement = await self._get_statement(query, deadline.left())
             return await self._run_once(statement, query, args, mode, limit, column, deadline)
         finally:
@@ -347,6 +362,8 @@ class QueryMixin(ModelQueries, ConnectionParts):
                 self._stmts_to_close.add(statement)
 
 
+HITS_MAX = 8
+"""How often a query is run again that others' requests to cancel have hit."""
 ARGUMENTS_MAX = 32767
 """How many arguments a query may have: the server counts them in 16 bits."""
 
