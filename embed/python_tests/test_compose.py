@@ -2,19 +2,31 @@
 
 import asyncio
 import contextlib
+import json
 import threading
 import uuid
 from datetime import datetime
 from decimal import Decimal
+from io import BytesIO
 from typing import Annotated, Any
 
 import pytest
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
-from fasterapi import BackgroundTasks, Body, Depends, FasterAPI, Query, Response
+from fasterapi import (
+    BackgroundTasks,
+    Body,
+    Depends,
+    FasterAPI,
+    Form,
+    Query,
+    Response,
+    UploadFile,
+)
 from fasterapi._compose import Composition, compose
 from fasterapi._json_mode import reads_json_alike
 from fasterapi._otherwise import Otherwise
+from fasterapi.datastructures import FormData
 from fasterapi.exceptions import FasterAPIError, HTTPException, ResponseValidationError
 
 GENERAL = "the general path"
@@ -353,18 +365,136 @@ def test_parameters_that_pydantic_reads() -> None:
     assert [p.source for p in composition.parameters] == ["request"]
 
 
-def test_streams_and_forms_are_left_to_the_general_path() -> None:
-    from fasterapi import Form
-
+def test_streams_are_left_to_the_general_path() -> None:
     async def stream() -> Any:
         yield 1
 
-    async def form(name: Annotated[str, Form()]) -> None: ...
+    app = FasterAPI()
+    app.add_api_route("/", stream)
+    assert compose(app.routes[-1], general) is None
 
-    for endpoint, method in ((stream, "GET"), (form, "POST")):
-        app = FasterAPI()
-        app.add_api_route("/", endpoint, methods=[method])
-        assert compose(app.routes[-1], general) is None
+
+class FormRequest:
+    """What a composed function asks of a request with a form."""
+
+    def __init__(self, *fields: tuple[str, Any], error: Exception | None = None) -> None:
+        self.data = FormData(fields)
+        self.error = error
+
+    async def form(self, **limits: int) -> FormData:
+        assert limits in ({}, {"max_files": 3})
+        if self.error is not None:
+            raise self.error
+        return self.data
+
+
+def composed_form(endpoint: Any, **options: Any) -> Any:
+    app = FasterAPI()
+    app.add_api_route("/", endpoint, methods=["POST"], **options)
+    composition = compose(app.routes[-1], general)
+    assert composition is not None
+    assert composition.run == "async"
+    assert [parameter.source for parameter in composition.parameters] == ["request"]
+    return composition.function
+
+
+def upload(name: str) -> UploadFile:
+    return UploadFile(BytesIO(name.encode()), filename=name)
+
+
+def test_forms() -> None:
+    """Fields and files; those are closed with the request, whatever comes of it."""
+    log = []
+
+    async def form(
+        name: Annotated[str, Form()], files: list[UploadFile], tasks: BackgroundTasks
+    ) -> dict[str, Any]:
+        tasks.add_task(lambda: log.append([file.file.closed for file in files]))
+        return {"name": name, "files": [(await file.read()).decode() for file in files]}
+
+    function = composed_form(form, form_limits={"max_files": 3})
+    one, two = upload("one"), upload("two")
+    request = FormRequest(("name", "é"), ("files", one), ("files", two))
+    content, work = asyncio.run(function(request))
+    assert json.loads(content) == {"name": "é", "files": ["one", "two"]}
+    assert not one.file.closed
+    asyncio.run(work())
+    assert log == [[False, False]]
+    assert one.file.closed
+    assert two.file.closed
+
+
+def test_a_form_without_files_leaves_nothing_to_do() -> None:
+    async def form(name: Annotated[str, Form()]) -> str:
+        return name
+
+    assert asyncio.run(composed_form(form)(FormRequest(("name", "x")))) == b'"x"'
+
+
+def test_a_response_closes_the_forms_files() -> None:
+    async def form(file: UploadFile) -> Any:
+        return Response(await file.read())
+
+    def plain(file: UploadFile) -> Any:
+        return Response(file.file.read())
+
+    for endpoint in (form, plain):
+        file = upload("x")
+        response = asyncio.run(composed_form(endpoint)(FormRequest(("file", file))))
+        assert response.body == b"x"
+        assert not file.file.closed
+        asyncio.run(response.background())
+        assert file.file.closed
+
+
+def test_a_form_that_is_not_as_wanted_is_left_to_the_general_path() -> None:
+    """With its files open: it reads them again."""
+
+    async def form(file: UploadFile, number: Annotated[int, Form()]) -> None: ...
+
+    file = upload("x")
+    with pytest.raises(Otherwise):
+        asyncio.run(composed_form(form)(FormRequest(("file", file), ("number", "x"))))
+    assert not file.file.closed
+
+
+def test_faults_around_a_form() -> None:
+    async def form(file: UploadFile) -> None:
+        raise LookupError
+
+    file = upload("x")
+    with pytest.raises(LookupError):
+        asyncio.run(composed_form(form)(FormRequest(("file", file))))
+    assert file.file.closed
+    for error, detail in (
+        (HTTPException(400, "its own"), "its own"),
+        (RuntimeError("x"), "There was an error parsing the body"),
+    ):
+        with pytest.raises(HTTPException) as caught:
+            asyncio.run(composed_form(form)(FormRequest(error=error)))
+        assert (caught.value.status_code, caught.value.detail) == (400, detail)
+
+
+def test_a_form_and_a_generator() -> None:
+    """The generator ends before the files are closed."""
+    log = []
+    file = upload("x")
+
+    async def session() -> Any:
+        yield 1
+        log.append(file.file.closed)
+
+    async def form(one: Annotated[int, Depends(session)], file: UploadFile) -> int:
+        return one
+
+    async def answer() -> None:
+        content, work = await composed_form(form)(FormRequest(("file", file)))
+        assert content == b"1"
+        await work()
+
+    asyncio.run(answer())
+    assert log == [False]
+    assert file.file.closed
 
 
 class Plain(BaseModel):

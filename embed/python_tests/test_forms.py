@@ -205,8 +205,9 @@ def test_files_are_closed_when_the_form_fails(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(UploadFile, "close", close)
     body = part('form-data; name="f"; filename="one"', b"x")
+    body += part('form-data; name="f"; filename="two"', b"y" * (2 * MAX_FILE_BYTES_IN_MEMORY))
     rejected(body)
-    assert closed == ["one"]
+    assert closed == ["one", "two"]
 
     async def disconnected() -> AsyncIterator[bytes]:
         yield body
@@ -214,7 +215,29 @@ def test_files_are_closed_when_the_form_fails(monkeypatch: pytest.MonkeyPatch) -
 
     with pytest.raises(ConnectionError):
         asyncio.run(parse_form(BOUNDARY, disconnected()))
-    assert closed == ["one", "one"]
+    assert closed == ["one", "two", "one", "two"]
+
+
+@pytest.mark.parametrize("cut", [0, 1, 500, MAX_FILE_BYTES_IN_MEMORY])
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_a_file_moves_to_disk_past_its_bound(cut: int, more: int) -> None:
+    """However it arrives; it can be read and written like any file, from its start."""
+    content = bytes(range(251)) * (MAX_FILE_BYTES_IN_MEMORY // 251 + 1)
+    content = content[: MAX_FILE_BYTES_IN_MEMORY + more]
+    body = part('form-data; name="f"; filename="one"', content) + END
+    start = body.index(content[:251])
+    pieces = [body[: start + cut], body[start + cut :]]
+    upload = parse(BOUNDARY, pieces if cut else [body])["f"]
+    assert isinstance(upload, UploadFile)
+    assert upload.size == len(content)
+    assert upload._in_memory == (more <= 0)
+    with upload.file as file:
+        assert file.tell() == 0
+        assert file.read() == content
+        file.seek(1)
+        file.write(b"changed")
+        file.seek(0)
+        assert file.read() == content[:1] + b"changed" + content[8:]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from fasterapi import FasterAPI, HTTPException
 from fasterapi._cookies import parse_cookies
+from fasterapi._multipart import PartHeaders, PythonMultipartParser
 from fasterapi.requests import ClientDisconnect, NativeRequest, Request
 
 
@@ -47,6 +48,32 @@ class Fake:
 
     def _is_disconnected(self) -> bool:
         return self.gone
+
+    def _form_reader(self, boundary: bytes, bytes_max: int | None) -> FakeFormReader:
+        return FakeFormReader(self, boundary)
+
+
+class FakeFormReader:
+    """Splits in Python what is split in Rust."""
+
+    def __init__(self, native: Fake, boundary: bytes) -> None:
+        self.native = native
+        self.parser = PythonMultipartParser(boundary)
+
+    def pull(self) -> bool:
+        return True
+
+    def take(self) -> list[tuple[int, Any]] | None:
+        if chunk := self.native._take_chunk():
+            return [(kind, as_sent(value)) for kind, value in self.parser.feed(chunk)]
+        self.parser.finish()
+        return None
+
+
+def as_sent(value: Any) -> Any:
+    if isinstance(value, PartHeaders):
+        return b"\r\n".join(b"%s: %s" % field for field in value.raw)
+    return value
 
 
 def fake(*chunks: bytes, **parts: Any) -> NativeRequest:

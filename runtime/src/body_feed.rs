@@ -62,6 +62,8 @@ impl BodyFeed {
     /// Takes the next piece, if there is one.
     pub fn take(&self) -> FeedTake {
         let mut inner = self.inner.borrow_mut();
+        // Only these two make the connection do something that it was not doing.
+        let is_waited_for = !inner.wanted || inner.bytes >= FEED_BYTES_MAX;
         inner.wanted = true;
         let taken = match (inner.chunks.pop_front(), inner.state) {
             (Some(chunk), _) => {
@@ -72,7 +74,7 @@ impl BodyFeed {
             (None, State::Failed) => FeedTake::Failed,
             (None, State::Open) => FeedTake::Empty,
         };
-        if let Some(waker) = inner.connection.take() {
+        if is_waited_for && let Some(waker) = inner.connection.take() {
             drop(inner);
             crate::reactor::wake(waker);
         }

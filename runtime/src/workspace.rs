@@ -6,6 +6,9 @@ use std::cell::RefCell;
 
 /// What one receive may bring, and the size of a fresh receive buffer, in bytes.
 const RECEIVE_BYTES: usize = 16 * 1024;
+/// What one receive may bring from a peer that has sent more than that at once, in bytes: each
+/// receive has its price, and mostly another acknowledgement.
+const RECEIVE_MORE_BYTES: usize = 64 * 1024;
 /// A buffer that grew past this is freed rather than pooled, in bytes.
 const POOLED_BYTES_MAX: usize = 64 * 1024;
 /// Most workspaces kept for reuse; more are freed.
@@ -16,6 +19,8 @@ pub(crate) struct ReceiveBuffer {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
+    /// The last receive has left no room.
+    was_filled: bool,
 }
 
 impl ReceiveBuffer {
@@ -24,6 +29,7 @@ impl ReceiveBuffer {
             bytes: vec![0; RECEIVE_BYTES],
             start: 0,
             end: 0,
+            was_filled: false,
         }
     }
 
@@ -49,8 +55,12 @@ impl ReceiveBuffer {
         }
     }
 
-    /// Room for the next receive. It grows only while a head or a body needs it to.
+    /// Room for the next receive. It grows while a head or a body needs it to, and once for a peer
+    /// that fills it.
     pub(crate) fn spare(&mut self) -> &mut [u8] {
+        if self.was_filled && self.is_empty() && self.bytes.len() < RECEIVE_MORE_BYTES {
+            self.bytes = vec![0; RECEIVE_MORE_BYTES];
+        }
         if self.end == self.bytes.len() {
             if self.start > 0 {
                 self.bytes.copy_within(self.start..self.end, 0);
@@ -67,6 +77,7 @@ impl ReceiveBuffer {
     /// Counts in what was received into [`Self::spare`].
     pub(crate) fn received(&mut self, count: usize) {
         self.end = (self.end + count).min(self.bytes.len());
+        self.was_filled = self.end == self.bytes.len();
     }
 }
 
@@ -104,6 +115,7 @@ impl Workspace {
         self.head_at = None;
         self.input.start = 0;
         self.input.end = 0;
+        self.input.was_filled = false;
         self.output.clear();
         for buffer in [&mut self.body, &mut self.saved] {
             buffer.clear();

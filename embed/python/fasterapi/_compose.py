@@ -95,7 +95,7 @@ def _is_composable(route: APIRoute) -> bool:
         return False
     if any(each.concurrency is not None for each in parts.flat_dependants(dependant)):
         return False
-    return route.body_field is None or parts.is_json_body(route)
+    return route.body_field is None or parts.is_json_body(route) or parts.is_form_body(route)
 
 
 class _Composer:
@@ -192,14 +192,19 @@ class _Composer:
             arguments[dependant.security_scopes_param_name] = f"{scopes}()"
 
     def _body_checks(self) -> None:
-        """One JSON document, validated as one model or taken apart by name."""
+        """One JSON document, validated as one model or taken apart by name; or a form."""
         route = self.route
         if route.body_field is None:
             return
-        self.parameters["body"] = ParameterPlan("body", "json_body")
         fields = route._body_params
-        check = self._bind("read_body", parts.body_reader(route, fields))
-        self.checks.append(f"body_values = {check}(body)")
+        if parts.is_form_body(route):
+            self.needs.add("form")
+            read = self._bind("read_form", parts.form_reader(route, fields))
+            self.checks.append(f"form, body_values = await {read}({self._request()})")
+        else:
+            self.parameters["body"] = ParameterPlan("body", "json_body")
+            check = self._bind("read_body", parts.body_reader(route, fields))
+            self.checks.append(f"body_values = {check}(body)")
         self.checks.append(f"if body_values is None:\n    {_GIVE_UP}")
         for index, field in enumerate(fields):
             self.same["body", field.name] = f"body_values[{index}]"
@@ -236,7 +241,7 @@ class _Composer:
         lines.add(f"{'def' if is_plain else 'async def'} composed({given}):")
         with lines.indented():
             self._write_checks(lines)
-            self._write_steps(lines, generators, is_plain)
+            self._write_body(lines, generators, is_plain)
         text = lines.text()
         exec(compile(text, f"<composed {self.route.path}>", "exec"), self.scope)
         run = "async"
@@ -253,13 +258,15 @@ class _Composer:
 
     def _is_plain(self, generators: set[str]) -> bool:
         """Whether nothing has to be awaited: then all of it runs in one thread."""
-        return not generators and all(step.kind == _PLAIN for step in self.steps)
+        if generators or "form" in self.needs:
+            return False
+        return all(step.kind == _PLAIN for step in self.steps)
 
     def _makes_bytes(self, generators: set[str]) -> bool:
         route = self.route
         return bool(
             generators
-            or self.needs & {"holder", "tasks"}
+            or self.needs & {"form", "holder", "tasks"}
             or route.response_field is not None
             or parts.has_custom_class(route)
             or parts.has_no_body(route)
@@ -276,6 +283,18 @@ class _Composer:
             lines.add("tasks = parts.BackgroundTasks()")
         if "holder" in self.needs:
             lines.add("holder = parts.make_holder()")
+
+    def _write_body(self, lines: _Lines, generators: set[str], is_plain: bool) -> None:
+        """The steps; where there is a form, its files are closed after an exception."""
+        if "form" not in self.needs:
+            self._write_steps(lines, generators, is_plain)
+            return
+        lines.add("try:")
+        with lines.indented():
+            self._write_steps(lines, generators, is_plain)
+        lines.add("except BaseException:")
+        lines.add("    await form.close()")
+        lines.add("    raise")
 
     def _write_steps(self, lines: _Lines, generators: set[str], is_plain: bool) -> None:
         for scope in sorted(generators):
@@ -325,17 +344,19 @@ class _Composer:
     def _write_answer(self, lines: _Lines, generators: set[str]) -> None:
         makes_bytes = self._makes_bytes(generators)
         if makes_bytes:
-            answer = self._bind("answer", parts.answerer(self.route))
+            make = self._bind("answer", parts.answerer(self.route))
             holder = "holder" if "holder" in self.needs else "None"
-            lines.add(f"result = {answer}(result, {holder})")
+            lines.add(f"result = {make}(result, {holder})")
         if "function" in generators:
             lines.add("await function_stack.close()")
-        if not ("tasks" in self.needs or "request" in generators):
-            lines.add("return result")
-            return
-        tasks = "tasks" if "tasks" in self.needs else "None"
-        stack = "request_stack" if "request" in generators else "None"
-        lines.add(f"return parts.with_work(result, {tasks}, {stack})")
+        answer = "result"
+        if "tasks" in self.needs or "request" in generators:
+            tasks = "tasks" if "tasks" in self.needs else "None"
+            stack = "request_stack" if "request" in generators else "None"
+            answer = f"parts.with_work(result, {tasks}, {stack})"
+        if "form" in self.needs:
+            answer = f"parts.with_form({answer}, form)"
+        lines.add(f"return {answer}")
 
 
 _STEP_FORMS = {

@@ -7,19 +7,22 @@ runs the functions that they return.
 from __future__ import annotations
 
 from fasterapi._generators import GeneratorStack
+from fasterapi._json_writer import passes_all, writer_of
 from fasterapi._otherwise import Otherwise
 from fasterapi.background import BackgroundTasks
 from fasterapi.concurrency import run_in_threadpool
+from fasterapi.datastructures import UploadFile
 from fasterapi.responses import JSONResponse, Response, may_have_body
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from typing import Any
 
     from fasterapi._api_route import APIRoute
     from fasterapi._dependant import Dependant
     from fasterapi._fields import ModelField
+    from fasterapi.datastructures import FormData
     from fasterapi.requests import Request
 
     Work = Callable[[], Any]
@@ -30,11 +33,13 @@ __all__ = [
     "Otherwise",
     "answerer",
     "body_reader",
+    "form_reader",
     "make_holder",
     "reader",
     "run_in_threadpool",
     "security_scopes",
     "unwind",
+    "with_form",
     "with_work",
 ]
 
@@ -74,6 +79,32 @@ def _work(tasks: Any, stack: GeneratorStack | None) -> Work | None:
         await stack.close()
 
     return work
+
+
+def with_form(result: Any, form: FormData) -> Any:
+    """``result`` with ``form``'s files closed when all else is done."""
+    if not any(isinstance(value, UploadFile) for _, value in form.multi_items()):
+        return result
+    if type(result) is bytes:
+        return result, form.close
+    if type(result) is tuple:
+        content, work = result
+        return content, _finally(work, form)
+    result.background = _finally(result.background, form)
+    return result
+
+
+def _finally(work: Work | None, form: FormData) -> Work:
+    if work is None:
+        return form.close
+
+    async def work_and_close() -> None:
+        try:
+            await work()
+        finally:
+            await form.close()
+
+    return work_and_close
 
 
 def make_holder() -> Response:
@@ -148,6 +179,7 @@ def _json_renderer(route: APIRoute) -> Callable[[Any], bytes]:
     validate = field.validator.validate_python
     to_json = field.type_adapter.serializer.to_json
     options = _serializer_options(route)
+    write = writer_of(field, options)
 
     def render(result: Any) -> bytes:
         try:
@@ -157,7 +189,20 @@ def _json_renderer(route: APIRoute) -> Callable[[Any], bytes]:
         content: bytes = to_json(value, **options)
         return content
 
-    return render
+    if write is None:
+        return render
+    if passes_all(field.type_adapter.core_schema):
+        return lambda result: write(result) or render(result)
+
+    def render_in_rust(result: Any) -> bytes:
+        try:
+            value = validate(result, from_attributes=True)
+        except ValidationError as error:
+            raise _invalid_response(route, error, result) from error
+        content: bytes = write(value) or to_json(value, **options)
+        return content
+
+    return render_in_rust
 
 
 def _content_preparer(route: APIRoute) -> Callable[[Any], Any]:
@@ -265,6 +310,15 @@ def is_json_body(route: APIRoute) -> bool:
     return bool(strict) and not is_form and has_own_names
 
 
+def is_form_body(route: APIRoute) -> bool:
+    """Whether the body is a form, each of whose fields has a name of its own."""
+    from fasterapi.params import Form
+
+    field = route.body_field
+    has_own_names = len({field.name for field in route._body_params}) == len(route._body_params)
+    return field is not None and isinstance(field.param, Form) and has_own_names
+
+
 def flat_dependants(dependant: Dependant) -> list[Dependant]:
     """``dependant`` and everything that it depends on."""
     from fasterapi._dependant import get_flat_dependants
@@ -302,6 +356,34 @@ def _whole_reader(field: ModelField) -> Callable[[bytes], tuple[Any, ...] | None
             return None
 
     return read if reads_json_alike(field.type_adapter.core_schema) else read_python
+
+
+def form_reader(
+    route: APIRoute, fields: list[ModelField]
+) -> Callable[[Request], Awaitable[tuple[FormData, tuple[Any, ...] | None]]]:
+    """What reads a form; it gives the values of ``fields`` too, or ``None`` if they are wrong.
+
+    It raises ``HTTPException`` for a form that cannot be read.
+    """
+    from fasterapi._body_values import request_body_to_args
+    from fasterapi._handler import unreadable_body
+
+    limits = route.form_limits or {}
+    embed = route._embed_body_fields
+    names = [field.name for field in fields]
+
+    async def read(request: Request) -> tuple[FormData, tuple[Any, ...] | None]:
+        try:
+            form = await request.form(**limits)
+        except Exception as error:
+            unreadable = unreadable_body(error)
+            if unreadable is error:
+                raise
+            raise unreadable from error
+        values, errors = await request_body_to_args(fields, form, embed)
+        return form, None if errors else tuple([values[name] for name in names])
+
+    return read
 
 
 def _embedded_reader(fields: list[ModelField]) -> Callable[[bytes], tuple[Any, ...] | None]:

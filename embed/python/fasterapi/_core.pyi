@@ -5,6 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from contextvars import Context
 from typing import Any, Self
 
+from fasterapi._core_content import FormReader as FormReader
+from fasterapi._core_content import JsonWriter as JsonWriter
+from fasterapi._core_content import MultipartParser as MultipartParser
 from fasterapi._core_postgres import (
     PgBatch as PgBatch,
 )
@@ -133,6 +136,9 @@ class Request:
 
     def _chunk_arrival(self) -> Wait:
         """Done when ``_take_chunk`` has something to say."""
+
+    def _form_reader(self, boundary: bytes, bytes_max: int | None) -> FormReader:
+        """Splits the body as a form; raises ``ValueError`` for an impossible boundary."""
 
     def _is_disconnected(self) -> bool:
         """Whether the client has gone, as far as the reactor knows."""
@@ -304,21 +310,6 @@ def newest_channels() -> Channels | None:
 
 def json_bytes(content: Any, /) -> bytes:
     """Serialise to compact JSON; raises ``TypeError`` and ``ValueError``."""
-
-class MultipartParser:
-    """Splits a multipart form (RFC 7578); as ``_multipart.PythonMultipartParser``."""
-
-    def __init__(self, boundary: bytes, /) -> None:
-        """Raises ``ValueError`` when the boundary is empty or too long."""
-
-    def feed(self, data: bytes, /) -> list[tuple[int, bytes]]:
-        """The kinds of event that ``data`` completes, each with its bytes.
-
-        Raises ``ValueError`` for a malformed form.
-        """
-
-    def finish(self) -> None:
-        """Raises ``ValueError`` unless the last boundary has been seen."""
 
 def gzip(data: bytes, level: int, /) -> bytes:
     """Compress to one gzip member (RFC 1952); ``level`` is 0 to 9."""

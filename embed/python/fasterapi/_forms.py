@@ -17,10 +17,11 @@ from fasterapi.exceptions import HTTPException
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Generator
+    from collections.abc import AsyncIterator, Callable, Generator, Iterable
     from types import TracebackType
     from typing import Any
 
+    from fasterapi._multipart import Event
     from fasterapi.requests import Request
 
 # Past this, a file moves from memory to disk.
@@ -64,7 +65,12 @@ class FormReading:
         kept: FormData | None = getattr(request, "_form", None)
         if kept is None:
             content_type = request.headers.get("content-type", "")
-            kept = await parse_form(content_type, request.stream(), *self._bounds)
+            kept = await parse_form(
+                content_type,
+                request.stream(),
+                *self._bounds,
+                events_of=getattr(request, "_multipart_events", None),
+            )
             request._form = kept
         return kept
 
@@ -75,11 +81,13 @@ async def parse_form(
     max_files: int = 1000,
     max_fields: int = 1000,
     max_part_size: int = 1024 * 1024,
+    events_of: Callable[[bytes], AsyncIterator[list[Event]] | None] | None = None,
 ) -> FormData:
     """Read a form of either media type from ``chunks``.
 
-    Raises ``HTTPException(400)`` when it is malformed or exceeds a bound; the
-    files read so far are closed then, as they are on every other error.
+    ``events_of`` may give what a multipart body with that boundary contains, where it is
+    split before it gets here. Raises ``HTTPException(400)`` when it is malformed or
+    exceeds a bound; the files read so far are closed then, as on every other error.
     """
     form = _FormBuilder(max_files, max_fields, max_part_size)
     try:
@@ -87,11 +95,11 @@ async def parse_form(
         if kind == "multipart/form-data":
             if "boundary" not in parameters:
                 raise MalformedForm("Missing boundary in multipart.")
-            parser = multipart_parser(parameters["boundary"].encode("latin-1"))
-            async for chunk in chunks:
-                for event, value in parser.feed(chunk):
+            boundary = parameters["boundary"].encode("latin-1")
+            batches = None if events_of is None else events_of(boundary)
+            async for events in _split(boundary, chunks) if batches is None else batches:
+                for event, value in events:
                     await form.handle(event, value)
-            parser.finish()
         elif kind == "application/x-www-form-urlencoded":
             fields = _UrlencodedFields(form)
             async for chunk in chunks:
@@ -105,17 +113,26 @@ async def parse_form(
     return FormData(form.fields)
 
 
+async def _split(boundary: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[Iterable[Event]]:
+    parser = multipart_parser(boundary)
+    async for chunk in chunks:
+        yield parser.feed(chunk)
+    parser.finish()
+
+
 class _FormBuilder:
     """Collects fields and files and counts them."""
 
-    __slots__ = ("_file", "_part", "_text", "_text_size", "bounds", "counts", "fields")
+    __slots__ = ("_file", "_held", "_part", "_text", "_text_size", "bounds", "counts", "fields")
 
     def __init__(self, max_files: int, max_fields: int, max_part_size: int) -> None:
         self.fields: list[tuple[str, str | UploadFile]] = []
         self.bounds = (max_files, max_fields, max_part_size)
         self.counts = [0, 0]  # files, fields
         self._part: PartHeaders | None = None
+        # A file is made when it has ended, unless it comes in several pieces.
         self._file: UploadFile | None = None
+        self._held = b""
         self._text: list[bytes] = []
         self._text_size = 0
 
@@ -137,8 +154,9 @@ class _FormBuilder:
             self._begin(value)
         elif event == PART_DATA:
             assert isinstance(value, bytes)
-            if self._file is not None:
-                await self._file.write(value)
+            assert self._part is not None
+            if self._part.filename is not None:
+                await self._write(value)
                 return
             self._text_size += len(value)
             if self._text_size > self.bounds[2]:
@@ -153,23 +171,38 @@ class _FormBuilder:
             self.count(1, "fields")
             self._text, self._text_size = [], 0
             return
-        from tempfile import SpooledTemporaryFile
-
         self.count(0, "files")
-        file = SpooledTemporaryFile(max_size=MAX_FILE_BYTES_IN_MEMORY)  # noqa: SIM115
-        self._file = UploadFile(
-            file,  # type: ignore[arg-type]
-            size=0,
-            filename=part.filename,
-            headers=Headers(raw=part.raw),
+        self._file, self._held = None, b""
+
+    async def _write(self, content: bytes) -> None:
+        if self._file is None:
+            if not self._held and len(content) <= MAX_FILE_BYTES_IN_MEMORY:
+                self._held = content
+                return
+            self._file = self._new_file()
+            await self._file.seek(len(self._held))
+        await self._file.write(content)
+
+    def _new_file(self) -> UploadFile:
+        """The present part's file, with what is held in it."""
+        assert self._part is not None
+        file = UploadFile(
+            _spooled(self._held),
+            size=len(self._held),
+            filename=self._part.filename,
+            headers=Headers(raw=self._part.raw),
         )
-        self.fields.append((part.name, self._file))
+        self.fields.append((self._part.name, file))
+        return file
 
     async def _end(self) -> None:
         assert self._part is not None
-        if self._file is not None:
-            await self._file.seek(0)
-            self._file = None
+        if self._part.filename is not None:
+            if self._file is None:
+                self._new_file()
+            else:
+                await self._file.seek(0)
+            self._file, self._held = None, b""
         else:
             self.fields.append((self._part.name, decode_text(b"".join(self._text))))
             self._text = []
@@ -179,6 +212,21 @@ class _FormBuilder:
         for _, value in self.fields:
             if isinstance(value, UploadFile):
                 await value.close()
+
+
+def _spooled(content: bytes) -> Any:
+    """A ``SpooledTemporaryFile`` with ``content``, at its start."""
+    from io import BytesIO
+    from tempfile import SpooledTemporaryFile
+
+    file: Any = SpooledTemporaryFile(max_size=MAX_FILE_BYTES_IN_MEMORY)  # noqa: SIM115
+    if type(getattr(file, "_file", None)) is BytesIO:
+        # This one shares the bytes with whoever gave them and whoever reads all of them.
+        file._file = BytesIO(content)
+    else:
+        file.write(content)
+        file.seek(0)
+    return file
 
 
 class _UrlencodedFields:

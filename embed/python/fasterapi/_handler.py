@@ -185,9 +185,10 @@ class RequestHandler:
                     body=error.doc,
                     endpoint_ctx=endpoint_context(self.dependant, request),
                 ) from error
-            if is_http_exception(error):
+            unreadable = unreadable_body(error)
+            if unreadable is error:
                 raise
-            raise HTTPException(400, "There was an error parsing the body") from error
+            raise unreadable from error
 
     async def _answer(self, request: Request, solved: SolvedDependency) -> Response:
         call: Any = self.dependant.call
@@ -259,6 +260,13 @@ class RequestHandler:
         else:
             response = self.response_class(content=generator, **options)
         return self._finished(response, solved)
+
+
+def unreadable_body(error: Exception) -> Exception:
+    """What answers when reading a body has raised ``error``."""
+    if is_http_exception(error):
+        return error
+    return HTTPException(400, "There was an error parsing the body")
 
 
 def _form_limits(request: Request, own: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

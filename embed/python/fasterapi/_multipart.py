@@ -151,20 +151,24 @@ class _RustMultipartParser:
 
     def feed(self, data: bytes) -> list[Event]:
         try:
-            events: list[Event] = self._parser.feed(data)  # type: ignore[assignment]
+            return with_heads(self._parser.feed(data))
         except ValueError as error:
             raise MalformedForm(str(error)) from None
-        for index, (kind, value) in enumerate(events):
-            if kind == PART_BEGIN:
-                assert isinstance(value, bytes)
-                events[index] = (kind, parse_part_headers(value))
-        return events
 
     def finish(self) -> None:
         try:
             self._parser.finish()
         except ValueError as error:
             raise MalformedForm(str(error)) from None
+
+
+def with_heads(events: list[tuple[int, bytes]]) -> list[Event]:
+    """Rust's events, the parts' heads parsed; raises ``MalformedForm``."""
+    parsed: list[Event] = events  # type: ignore[assignment]
+    for index, (kind, value) in enumerate(events):
+        if kind == PART_BEGIN:
+            parsed[index] = (kind, parse_part_headers(value))
+    return parsed
 
 
 def multipart_parser(boundary: bytes) -> PythonMultipartParser | _RustMultipartParser:

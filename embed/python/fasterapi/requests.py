@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fasterapi._forms import FormReading
+    from fasterapi._multipart import Event
     from fasterapi._url import URL
     from fasterapi.datastructures import Address, FormData, Headers, QueryParams, State
 
@@ -378,6 +379,17 @@ class NativeRequest(NativeConnection, Request):
             if bound is not None and size > bound:
                 raise _too_large()
             yield chunk
+
+    def _multipart_events(self, boundary: bytes) -> AsyncIterator[list[Event]] | None:
+        """What a form contains that still arrives; ``None`` for any other body."""
+        known = self.__dict__
+        is_taken = self._stream_consumed or "_body" in known or "_receive" in known
+        if is_taken or self.native._body_now() is not None:
+            return None
+        from fasterapi._native_form import events_of
+
+        self._stream_consumed = True
+        return events_of(self.native, boundary, self._body_bytes_max)
 
     async def body(self) -> bytes:
         """The whole body; kept, so it may be read again.

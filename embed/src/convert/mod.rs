@@ -2,8 +2,11 @@
 
 pub(crate) mod bounds;
 pub(crate) mod cookies;
+pub(crate) mod joined;
 pub(crate) mod json_in;
 pub(crate) mod json_out;
+pub(crate) mod model_out;
+pub(crate) mod model_shape;
 pub(crate) mod other_types;
 pub(crate) mod parameter;
 pub(crate) mod response;

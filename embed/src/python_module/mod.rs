@@ -2,6 +2,8 @@
 
 pub(crate) mod channels;
 pub(crate) mod event_stream;
+mod form_reader;
+pub(crate) mod json_writer;
 pub(crate) mod multipart;
 pub(crate) mod request;
 pub(crate) mod stream_sender;
@@ -21,6 +23,8 @@ use crate::wait::Wait;
 use crate::{pip_form, shard_process};
 use channels::{PyChannels, current_channels, newest_channels};
 use event_stream::{EventStream, Sent};
+use form_reader::FormReader;
+use json_writer::JsonWriter;
 use multipart::MultipartParser;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -44,6 +48,8 @@ pub fn core_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<PyRequest>()?;
     module.add_class::<MultipartParser>()?;
+    module.add_class::<FormReader>()?;
+    module.add_class::<JsonWriter>()?;
     module.add_class::<RequestTask>()?;
     module.add_class::<TaskWait>()?;
     module.add_class::<StreamSender>()?;

@@ -6,9 +6,9 @@ use pyo3::types::{PyBytes, PyList, PyTuple};
 use runtime::protocols::multipart::{Malformed, Multipart, Part};
 
 /// The kinds of event, as `fasterapi._multipart` numbers them.
-const PART_BEGIN: u8 = 0;
-const PART_DATA: u8 = 1;
-const PART_END: u8 = 2;
+pub(super) const PART_BEGIN: u8 = 0;
+pub(super) const PART_DATA: u8 = 1;
+pub(super) const PART_END: u8 = 2;
 
 /// Fed with the body's chunks, then told that it has ended.
 #[pyclass(name = "MultipartParser", module = "fasterapi._core")]

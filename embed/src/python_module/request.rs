@@ -1,5 +1,7 @@
 //! `_core.Request`: what Rust knows of a request, for `fasterapi.requests.NativeRequest`.
 
+use super::form_reader::FormReader;
+use crate::convert::joined::joined;
 use crate::kept_request::{Body, KeptRequest};
 use crate::pending::{self, RequestKey};
 use crate::wait::Wait;
@@ -235,6 +237,12 @@ impl PyRequest {
         Ok(wait)
     }
 
+    /// Splits the body, a multipart form, while it arrives; the whole of it may have `bytes_max`.
+    #[pyo3(signature = (boundary, bytes_max))]
+    fn _form_reader(&self, boundary: &[u8], bytes_max: Option<u64>) -> PyResult<FormReader> {
+        FormReader::new(self.kept.key, boundary, bytes_max)
+    }
+
     /// Whether the client has gone: then the handler has been cancelled, or the answer sent.
     fn _is_disconnected(&self) -> bool {
         pending::is_abandoned(self.kept.key)
@@ -256,13 +264,5 @@ fn waiting_pieces<'py>(
     while let FeedTake::Chunk(piece) = feed.take() {
         pieces.push(piece);
     }
-    let size = pieces.iter().map(Vec::len).sum();
-    PyBytes::new_with(py, size, |mut target| {
-        for piece in &pieces {
-            let (front, rest) = target.split_at_mut(piece.len());
-            front.copy_from_slice(piece);
-            target = rest;
-        }
-        Ok(())
-    })
+    joined(py, &pieces)
 }
