@@ -4,6 +4,9 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple, PyType};
 
+/// Objects, each with its JSON.
+type Members = Box<[(Py<PyAny>, Box<[u8]>)]>;
+
 /// The type of a value, as JSON sees it. Each stands for exactly that type, without subclasses.
 pub(crate) enum Shape {
     /// An `int`; of more than 64 bits it is left to pydantic.
@@ -23,7 +26,7 @@ pub(crate) enum Shape {
     /// What of these has no schema: `str`, `int`, `float`, `bool`, `None`, `list` and `dict`.
     Any,
     /// One of these objects (members of an enum), each with its JSON.
-    Member(Box<[(Py<PyAny>, Box<[u8]>)]>),
+    Member(Members),
     /// What this function makes JSON of; it raises for a value of another type.
     Other(Py<PyAny>),
 }
@@ -142,8 +145,6 @@ impl Field {
         })
     }
 }
-
-type Members = Box<[(Py<PyAny>, Box<[u8]>)]>;
 
 fn members(given: &Bound<'_, PyAny>) -> PyResult<Members> {
     let pair = |pair: Bound<'_, PyAny>| -> PyResult<_> {

@@ -136,6 +136,10 @@ class OwnField(BaseModel):
         return str(value)
 
 
+class Sometimes(BaseModel):
+    a: int = Field(1, exclude_if=lambda value: value == 1)
+
+
 class OwnModel(BaseModel):
     a: int
 
@@ -176,6 +180,7 @@ class Data:
 LEFT = [
     (Computed, Computed(a=1)),
     (OwnField, OwnField(a=1)),
+    (Sometimes, Sometimes()),
     (OwnModel, OwnModel(a=1)),
     (Extra, Extra(a=1, b=2)),
     (Seconds, Seconds(a=datetime(2026, 1, 1))),
