@@ -424,6 +424,24 @@ def test_forms() -> None:
     assert two.file.closed
 
 
+def test_form_limits_of_what_is_around() -> None:
+    """The route's own count more."""
+
+    class Limited(FormRequest):
+        async def form(self, **limits: int) -> FormData:
+            assert limits == {"max_files": 3, "max_fields": 9}
+            return self.data
+
+    async def form(name: Annotated[str, Form()]) -> str:
+        return name
+
+    app = FasterAPI()
+    app.add_api_route("/", form, methods=["POST"], form_limits={"max_files": 3})
+    composition = compose(app.routes[-1], general, {"max_files": 5, "max_fields": 9})
+    assert composition is not None
+    assert asyncio.run(composition.function(Limited(("name", "x")))) == b'"x"'
+
+
 def test_a_form_without_files_leaves_nothing_to_do() -> None:
     async def form(name: Annotated[str, Form()]) -> str:
         return name

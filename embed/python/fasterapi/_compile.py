@@ -195,7 +195,7 @@ class _Compiler:
         called = (
             None
             if is_general
-            else _try_direct(plan, route) or _try_composed(plan, route, unchained)
+            else _try_direct(plan, route) or _try_composed(plan, route, unchained, self.form_limits)
         )
         if called is None:
             plan.endpoint = general
@@ -393,11 +393,13 @@ def _renders_alike(route: APIRoute) -> bool:
     return response_class in (*ours, responses.RedirectResponse) and route.status_code is not None
 
 
-def _try_composed(plan: RoutePlan, route: APIRoute, general: Any) -> str | None:
+def _try_composed(
+    plan: RoutePlan, route: APIRoute, general: Any, form_limits: FormLimits
+) -> str | None:
     """Let Rust call one function made of the route's steps, if there can be one."""
     from fasterapi._compose import compose
 
-    composition = compose(route, general)
+    composition = compose(route, general, form_limits)
     if composition is None:
         return None
     plan.endpoint = composition.function

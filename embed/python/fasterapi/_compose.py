@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fasterapi._api_route import APIRoute
     from fasterapi._dependant import Dependant
     from fasterapi._fields import ModelField
+    from fasterapi._form_limits import FormLimits
     from fasterapi._plan import General
 
 __all__ = ["Composition", "compose"]
@@ -80,11 +81,16 @@ class Composition:
         self.result = result
 
 
-def compose(route: APIRoute, general: General) -> Composition | None:
-    """The composition of ``route``; ``None`` if only the general path can answer it."""
+def compose(
+    route: APIRoute, general: General, form_limits: FormLimits | None = None
+) -> Composition | None:
+    """The composition of ``route``; ``None`` if only the general path can answer it.
+
+    ``form_limits`` are those of what is around the route; its own count more.
+    """
     if not _is_composable(route):
         return None
-    return _Composer(route, general).compose()
+    return _Composer(route, general, form_limits).compose()
 
 
 def _is_composable(route: APIRoute) -> bool:
@@ -101,8 +107,9 @@ def _is_composable(route: APIRoute) -> bool:
 class _Composer:
     """Writes the function of one route."""
 
-    def __init__(self, route: APIRoute, general: General) -> None:
+    def __init__(self, route: APIRoute, general: General, form_limits: FormLimits | None) -> None:
         self.route = route
+        self.form_limits = {**(form_limits or {}), **route.form_limits}
         self.scope: dict[str, Any] = {"general": general, "parts": parts}
         self.parameters: dict[str, ParameterPlan] = {}
         self.same: dict[Any, str] = {}
@@ -199,7 +206,7 @@ class _Composer:
         fields = route._body_params
         if parts.is_form_body(route):
             self.needs.add("form")
-            read = self._bind("read_form", parts.form_reader(route, fields))
+            read = self._bind("read_form", parts.form_reader(route, fields, self.form_limits))
             self.checks.append(f"form, body_values = await {read}({self._request()})")
         else:
             self.parameters["body"] = ParameterPlan("body", "json_body")

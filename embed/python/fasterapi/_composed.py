@@ -16,7 +16,7 @@ from fasterapi.responses import JSONResponse, Response, may_have_body
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from typing import Any
 
     from fasterapi._api_route import APIRoute
@@ -359,7 +359,7 @@ def _whole_reader(field: ModelField) -> Callable[[bytes], tuple[Any, ...] | None
 
 
 def form_reader(
-    route: APIRoute, fields: list[ModelField]
+    route: APIRoute, fields: list[ModelField], limits: Mapping[str, Any]
 ) -> Callable[[Request], Awaitable[tuple[FormData, tuple[Any, ...] | None]]]:
     """What reads a form; it gives the values of ``fields`` too, or ``None`` if they are wrong.
 
@@ -368,7 +368,6 @@ def form_reader(
     from fasterapi._body_values import request_body_to_args
     from fasterapi._handler import unreadable_body
 
-    limits = route.form_limits or {}
     embed = route._embed_body_fields
     names = [field.name for field in fields]
 
