@@ -1,5 +1,6 @@
 //! Certificates and keys for tests, made by OpenSSL once for each run, as an administrator would.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -111,8 +112,20 @@ pub(crate) fn certificates() -> &'static Certificates {
 }
 
 fn make() -> Certificates {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("postgres-certificates");
-    let _ = std::fs::remove_dir_all(&folder);
+    let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("postgres-certificates");
+    std::fs::create_dir_all(&all).unwrap();
+    // cargo-nextest has a process for each test: the first of a run makes them for all.
+    let run = std::env::var("NEXTEST_RUN_ID").unwrap_or_else(|_| std::process::id().to_string());
+    let lock = File::create(all.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let folder = all.join(run);
+    let is_made = folder.join("complete");
+    if is_made.exists() {
+        return Certificates { folder };
+    }
+    for former in std::fs::read_dir(&all).unwrap() {
+        let _ = std::fs::remove_dir_all(former.unwrap().path());
+    }
     std::fs::create_dir_all(&folder).unwrap();
     let made = Certificates { folder };
     made.self_signed("root", EC, "/CN=root", "");
@@ -123,6 +136,7 @@ fn make() -> Certificates {
     made.revocation_list("none", "root", &[], "-crldays 2");
     made.revocation_list("revoking", "root", &[made.serial("good")], "-crldays 2");
     made.revocation_list("stale", "root", &[], "-crlsec 1");
+    File::create(is_made).unwrap();
     made
 }
 
