@@ -250,7 +250,13 @@ fn client_certificates_in_every_form() {
         &with("client-old", "client-old.key", None),
         "localhost",
     );
-    assert!(old.unwrap_err().contains("alert"));
+    // The alert, or the reset that overtakes it.
+    let error = old.unwrap_err();
+    let known = ["alert", "reset", "pipe"];
+    assert!(
+        known.iter().any(|word| error.to_lowercase().contains(word)),
+        "{error}"
+    );
 
     for (certificate, key, password, problem) in [
         ("client", "client.pkcs8", None, "there is no sslpassword"),
