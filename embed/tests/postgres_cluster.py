@@ -351,6 +351,8 @@ class Cluster:
 
     def pause(self) -> None:
         """Stop every process: connections stay open, and nothing answers."""
+        # First the one that starts others: what it has started by then can be counted.
+        os.kill(self.pid, signal.SIGSTOP)
         self.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
