@@ -495,6 +495,9 @@ def test_composites(server: Server) -> None:
 @pytest.mark.parametrize("name", SAMPLES)
 def test_malformed_values_are_errors(server: Server, name: str) -> None:
     """Those that are cut or go on; of changed ones only that something is said."""
+    from fasterapi.pg.exceptions import OutdatedSchemaCacheError
+
+    refusals = (ValueError, OverflowError, NotImplementedError, OutdatedSchemaCacheError)
     oid, data = server.ask(f"SELECT '{SAMPLES[name]}'::{name}")
     assert data is not None
     for read in (server.types.decode, server.types.json):
@@ -509,7 +512,7 @@ def test_malformed_values_are_errors(server: Server, name: str) -> None:
             for byte in (0, 1, 0x7F, 0x80, 0xFF):
                 changed = bytearray(data)
                 changed[place] = byte
-                with contextlib.suppress(ValueError, OverflowError, NotImplementedError):
+                with contextlib.suppress(*refusals):
                     read(oid, bytes(changed))
 
 

@@ -77,16 +77,21 @@ def test_the_package_is_importable_and_typed() -> None:
     assert python("-m", "fasterapi", "--version").split() == version
 
 
+def is_source(path: Path) -> bool:
+    """A module, or the types of one that is Rust."""
+    return path.suffix in (".py", ".pyi")
+
+
 def test_the_wheel_holds_the_package_and_its_licence() -> None:
     """And nothing of the tests."""
     (wheel,) = DIST.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     package = REPOSITORY / "embed/python/fasterapi"
-    sources = {str(path.relative_to(package)) for path in package.rglob("*.py")}
+    sources = {str(path.relative_to(package)) for path in package.rglob("*.py*") if is_source(path)}
     # Those of the documentation pages, if they could be fetched.
     assets = {f"openapi/_assets/{path.name}" for path in package.glob("openapi/_assets/*")}
     packed = {name.removeprefix("fasterapi/") for name in names if name.startswith("fasterapi/")}
-    expected = sources | assets | {"py.typed", "_core.pyi"}
+    expected = sources | assets | {"py.typed"}
     assert expected == {name for name in packed if not name.endswith(".so")}
     assert any(name.endswith("licenses/LICENSE") for name in names)
     others = {name.split("/")[0] for name in names} - {"fasterapi"}
