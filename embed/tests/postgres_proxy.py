@@ -37,6 +37,8 @@ class Proxy:
         self.rule = rule or Rule()
         # Of the connections so far: what the server has sent through each.
         self.server_bytes: list[int] = []
+        # What all clients have sent.
+        self.client_data = bytearray()
         self._target = port
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -86,15 +88,15 @@ class Proxy:
         rule, number = self.rule, len(self.server_bytes)
         self.server_bytes.append(0)
 
-        def passed(count: int) -> None:
-            self.server_bytes[number] += count
+        def passed(piece: bytes) -> None:
+            self.server_bytes[number] += len(piece)
 
         both = {writer, target[1]}
         self._writers |= both
         for one in both:
             one.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        up = asyncio.create_task(self._pump(reader, target[1], rule, None))
-        down = asyncio.create_task(self._pump(target[0], writer, rule, passed))
+        up = asyncio.create_task(self._pump(reader, target[1], rule, self.client_data.extend, None))
+        down = asyncio.create_task(self._pump(target[0], writer, rule, passed, rule.server_bytes))
         try:
             # A client that goes takes its server with it, and the other way round.
             await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
@@ -114,9 +116,9 @@ class Proxy:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         rule: Rule,
-        passed: Callable[[int], None] | None,
+        passed: Callable[[bytes], None],
+        left: int | None,
     ) -> None:
-        left = rule.server_bytes if passed else None
         while data := await reader.read(65536):
             if rule.delay_s:
                 await asyncio.sleep(rule.delay_s)
@@ -124,8 +126,7 @@ class Proxy:
                 await self._flowing.wait()
                 writer.write(piece)
                 await writer.drain()
-                if passed:
-                    passed(len(piece))
+                passed(piece)
                 if left is None:
                     await asyncio.sleep(rule.pause_s)
                 elif (left := left - len(piece)) == 0:

@@ -165,9 +165,6 @@ async def test_search_path(pg: Any, arguments: dict[str, Any]) -> None:
     await connection.close()
 
 
-@pytest.mark.xfail(
-    OURS, strict=False, reason="a plan that is stale twice in a row is not made anew"
-)
 @in_loop
 async def test_changes_under_load(pg: Any, arguments: dict[str, Any]) -> None:
     """A table gains and loses a column while everybody reads it: rows are whole, none is wrong."""

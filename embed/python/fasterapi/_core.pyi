@@ -21,10 +21,16 @@ from fasterapi._core_postgres import (
     PgCopyOut as PgCopyOut,
 )
 from fasterapi._core_postgres import (
+    PgDescriptions as PgDescriptions,
+)
+from fasterapi._core_postgres import (
     PgOperation as PgOperation,
 )
 from fasterapi._core_postgres import (
     PgPool as PgPool,
+)
+from fasterapi._core_postgres import (
+    PgRecords as PgRecords,
 )
 from fasterapi._core_postgres import (
     PgState as PgState,

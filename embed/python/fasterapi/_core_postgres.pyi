@@ -158,7 +158,7 @@ class PgStatement:
 class PgCopyOut:
     """The data of a COPY ... TO STDOUT."""
 
-    def take(self) -> bytes | None: ...
+    def take(self) -> bytes: ...
     @property
     def is_over(self) -> bool: ...
     def abandon(self) -> None: ...
@@ -174,6 +174,26 @@ class PgCopyIn:
     def finish(self) -> bool: ...
     def fail(self, reason: str) -> bool: ...
 
+class PgRecords:
+    """Encodes the records of one COPY ... FROM STDIN (FORMAT binary).
+
+    Raises ``InternalClientError`` for a type whose values travel as text, ``DataError`` for a
+    value that does not fit its column.
+    """
+
+    def __init__(self, types: PgTypes, oids: Sequence[int]) -> None: ...
+    def add(self, record: Iterable[Any]) -> int:
+        """Encode one record: how many bytes are ready."""
+
+    def fill(self, records: Iterator[Iterable[Any]], size: int) -> bool:
+        """Encode records until ``size`` bytes are ready; false when there are no more."""
+
+    def take(self) -> bytes:
+        """Take what is ready."""
+
+    def finish(self) -> bytes:
+        """Take what is ready, and the end."""
+
 class PgBatch:
     """The rest of a batch whose operation is in flight."""
 
@@ -183,6 +203,12 @@ class PgBatch:
     def is_refused(self) -> bool: ...
     def feed(self) -> None: ...
     def abandon(self) -> None: ...
+
+class PgDescriptions:
+    """What the connections of a pool share of their queries."""
+
+    def __init__(self) -> None: ...
+    def __len__(self) -> int: ...
 
 class PgState:
     """What is known of a connection to a server, and what it tells."""
@@ -240,6 +266,8 @@ class PgConnection(PgState):
         loop_: AbstractEventLoop,
         types: PgTypes,
         *,
+        descriptions: PgDescriptions | None = None,
+        record_class: type[Record] | None = None,
         message_bytes_max: int = ...,
     ) -> None: ...
     def tls(self, settings: PgTls, host: str) -> PgOperation: ...
@@ -286,6 +314,7 @@ class PgConnection(PgState):
         *,
         record_class: type[Record] | None = None,
         cache: bool = False,
+        share: bool = False,
     ) -> PgStatement: ...
     def bind(
         self,

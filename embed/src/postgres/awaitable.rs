@@ -3,8 +3,9 @@
 //! It begins when it is first awaited, as a coroutine function would, and whoever cancels it
 //! abandons the operation: what the server still answers is dropped and given to nobody.
 
-use super::core::{Core, Pin};
+use super::core::Core;
 use super::errors;
+use super::pin::Pin;
 use super::waiter::Waiter;
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::prelude::*;
@@ -65,6 +66,8 @@ struct State {
     abandoned: bool,
     /// A request to cancel was sent for another operation, and may hit this one.
     may_be_hit: bool,
+    /// What another connection was told of the query does not hold here, perhaps.
+    was_misguided: bool,
     retry: Option<Retry>,
     /// Takes back what came of it when nobody is left to be given it.
     take_back: Option<TakeBack>,
@@ -101,6 +104,7 @@ impl PgOperation {
             result: None,
             abandoned: false,
             may_be_hit: false,
+            was_misguided: false,
             retry: None,
             take_back: None,
         };
@@ -176,6 +180,11 @@ impl PgOperation {
         self.state().may_be_hit = true;
     }
 
+    /// The server has refused it before it ran, on grounds that may be ours.
+    pub(super) fn was_misguided(&self) {
+        self.state().was_misguided = true;
+    }
+
     /// Tells Python that a request to cancel was for somebody else, so that it tries again.
     fn mark_hit(&self, py: Python<'_>, error: &PyErr) {
         let may_be_hit = self.state().may_be_hit;
@@ -193,10 +202,12 @@ impl PgOperation {
         if core.may_retry(py, error) {
             return Some(true);
         }
-        let was_hit = self.state().may_be_hit
-            && !core.is_closed()
-            && errors::sqlstate(py, error).as_deref() == Some(QUERY_CANCELED);
-        was_hit.then_some(false)
+        let (may_be_hit, was_misguided) = {
+            let state = self.state();
+            (state.may_be_hit, state.was_misguided)
+        };
+        let was_hit = may_be_hit && errors::sqlstate(py, error).as_deref() == Some(QUERY_CANCELED);
+        ((was_hit || was_misguided) && !core.is_closed()).then_some(false)
     }
 
     /// Whether its result waits for the awaiter.

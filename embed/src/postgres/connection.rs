@@ -4,8 +4,10 @@ use super::awaitable::{Begun, PgOperation, Retry, Shape};
 use super::batch::{PgBatch, Progress};
 use super::codec::PyTypes;
 use super::copy::{CopyInStart, CopyOutFeed, PgCopyIn, PgCopyOut};
-use super::core::{Core, Pin, Submission, locked};
+use super::core::{Core, Settings, Submission, locked};
+use super::descriptions::{Described, PgDescriptions};
 use super::errors;
+use super::first_use;
 use super::link::Link;
 use super::login;
 use super::operation::{Prepared, Work};
@@ -33,7 +35,7 @@ pub(crate) struct PgConnection {
 }
 
 /// Appends Execute for the unnamed portal, and Sync.
-fn execute_sync(limit: u32, out: &mut bytes::BytesMut) -> PyResult<()> {
+pub(super) fn execute_sync(limit: u32, out: &mut bytes::BytesMut) -> PyResult<()> {
     if limit == 0 {
         out.extend_from_slice(EXECUTE_SYNC);
         return Ok(());
@@ -66,7 +68,10 @@ pub(crate) fn send_query(
     })
 }
 
-/// Begins a query: at once where its statement is known, else by way of Python.
+/// Begins a query: with its statement where there is one.
+///
+/// # Errors
+/// When the connection is closed, and for arguments that do not fit; then nothing is sent.
 pub(crate) fn begin_query(
     core: &Arc<Core>,
     owner: &Bound<'_, PgOperation>,
@@ -84,8 +89,7 @@ pub(crate) fn begin_query(
         }
     };
     let Some(statement) = found else {
-        let coroutine = core.slow_path(py, &retry, false)?;
-        return Ok(Begun::Slow(coroutine, Pin::new(core)));
+        return first_use::begin(core, owner, retry);
     };
     send_query(core, owner, &statement, retry.args.bind(py), &retry.shape)?;
     owner.get().set_retry(retry);
@@ -132,13 +136,19 @@ impl PgConnection {
 impl PgConnection {
     /// Takes over the connected, non-blocking stream socket `fd`, on `loop`.
     ///
-    /// A message of the server over `message_bytes_max` ends the connection.
+    /// What it is told of queries it shares with others by `descriptions`. Rows are instances of
+    /// `record_class`. A message of the server over `message_bytes_max` ends the connection.
     #[new]
-    #[pyo3(signature = (fd, loop_, types, *, message_bytes_max = MESSAGE_BYTES_MAX))]
+    #[pyo3(signature = (
+        fd, loop_, types, *, descriptions = None, record_class = None,
+        message_bytes_max = MESSAGE_BYTES_MAX
+    ))]
     fn new(
         fd: RawFd,
         loop_: &Bound<'_, PyAny>,
         types: &Bound<'_, PyTypes>,
+        descriptions: Option<&Bound<'_, PgDescriptions>>,
+        record_class: Option<Py<PyType>>,
         message_bytes_max: usize,
     ) -> PyResult<PyClassInitializer<Self>> {
         if fd < 0 {
@@ -151,8 +161,15 @@ impl PgConnection {
         let socket = unsafe { OwnedFd::from_raw_fd(fd) };
         let loop_ = loop_.clone().unbind();
         let link = Link::new(py, fd, &loop_);
-        let types = types.get().types().clone();
-        let core = Core::new(loop_, Wire::new(socket), types, message_bytes_max, link);
+        let settings = Settings {
+            types: types.get().types().clone(),
+            descriptions: descriptions
+                .map(|shared| shared.get().inner.clone())
+                .unwrap_or_default(),
+            record_class,
+            message_bytes_max,
+        };
+        let core = Core::new(loop_, Wire::new(socket), link, settings);
         core.link.attach(py, &core)?;
         let state = PyClassInitializer::from(PgState::new(core.clone()));
         Ok(state.add_subclass(Self { core }))
@@ -322,10 +339,17 @@ impl PgConnection {
         })
     }
 
-    /// Makes a statement of what `prepare` told, and keeps it in the cache if so asked.
+    /// Makes a statement of what `prepare` told, keeps it in the cache if so asked, and lets the
+    /// pool's other connections know if it is shared.
     ///
     /// Raises `KeyError` with a list of oids: types that `types` must be told of first.
-    #[pyo3(signature = (name, sql, parameter_oids, columns, *, record_class = None, cache = false))]
+    #[pyo3(signature = (
+        name, sql, parameter_oids, columns, *, record_class = None, cache = false, share = false
+    ))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is named where it is called"
+    )]
     fn define(
         slf: &Bound<'_, Self>,
         name: String,
@@ -334,8 +358,16 @@ impl PgConnection {
         columns: Vec<ColumnTuple>,
         record_class: Option<&Bound<'_, PyType>>,
         cache: bool,
+        share: bool,
     ) -> PyResult<PgStatement> {
         let core = &slf.get().core;
+        if share {
+            let described = Described {
+                parameter_oids: parameter_oids.clone(),
+                columns: columns.clone(),
+            };
+            core.descriptions.keep(&sql, described);
+        }
         let definition = Definition {
             name,
             query: sql,

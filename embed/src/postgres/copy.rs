@@ -7,8 +7,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 use runtime::protocols::postgres::frontend;
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 /// Bytes of COPY data that may wait for Python; past it the socket is not read.
@@ -17,8 +16,8 @@ const WAITING_BYTES_MAX: usize = 1 << 20;
 /// What is shared by the operation of a COPY ... TO STDOUT and its reader.
 #[derive(Default)]
 struct Out {
-    chunks: Mutex<VecDeque<Py<PyBytes>>>,
-    waiting_bytes: AtomicUsize,
+    /// What has come and was not taken.
+    waiting: Mutex<Vec<u8>>,
     over: AtomicBool,
     unwanted: AtomicBool,
 }
@@ -40,22 +39,29 @@ impl CopyOutFeed {
         (Self { shared, core }, reader)
     }
 
-    /// One piece has come.
+    /// One piece has come: the server sends row by row.
     pub(crate) fn data(&self, py: Python<'_>, body: &[u8]) -> Flow {
         if self.shared.unwanted.load(Ordering::Relaxed) {
             return Flow::Next;
         }
-        locked(&self.shared.chunks).push_back(PyBytes::new(py, body).unbind());
-        let before = self
-            .shared
-            .waiting_bytes
-            .fetch_add(body.len(), Ordering::Relaxed);
-        if before + body.len() > WAITING_BYTES_MAX
+        let (before, after) = {
+            let mut waiting = locked(&self.shared.waiting);
+            let before = waiting.len();
+            waiting.extend_from_slice(body);
+            (before, waiting.len())
+        };
+        if after > WAITING_BYTES_MAX
+            && before <= WAITING_BYTES_MAX
             && let Some(core) = self.core.upgrade()
         {
             core.link.pause(py, &core, true);
         }
-        Flow::Changed
+        // Whoever waits takes all that has come until he is resumed.
+        if before == 0 {
+            Flow::Changed
+        } else {
+            Flow::Next
+        }
     }
 }
 
@@ -74,20 +80,19 @@ pub(crate) struct PgCopyOut {
 
 #[pymethods]
 impl PgCopyOut {
-    /// Takes what has come and was not taken; `None` when that is nothing.
-    fn take(&self, py: Python<'_>) -> Option<Py<PyBytes>> {
-        let chunk = locked(&self.shared.chunks).pop_front()?;
-        let length = chunk.bind(py).as_bytes().len();
-        let before = self
-            .shared
-            .waiting_bytes
-            .fetch_sub(length, Ordering::Relaxed);
-        if before - length <= WAITING_BYTES_MAX / 2
-            && let Some(core) = self.core.upgrade()
-        {
+    /// Takes what has come and was not taken; empty when that is nothing.
+    fn take<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        let (taken, was_full) = {
+            let mut waiting = locked(&self.shared.waiting);
+            let taken = PyBytes::new(py, &waiting);
+            let was_full = waiting.len() > WAITING_BYTES_MAX;
+            waiting.clear();
+            (taken, was_full)
+        };
+        if was_full && let Some(core) = self.core.upgrade() {
             core.link.pause(py, &core, false);
         }
-        Some(chunk)
+        taken
     }
 
     /// Whether nothing comes any more.
@@ -99,8 +104,7 @@ impl PgCopyOut {
     /// Drops what still comes.
     fn abandon(&self, py: Python<'_>) {
         self.shared.unwanted.store(true, Ordering::Relaxed);
-        let dropped = std::mem::take(&mut *locked(&self.shared.chunks));
-        drop(dropped);
+        *locked(&self.shared.waiting) = Vec::new();
         if let Some(core) = self.core.upgrade() {
             core.link.pause(py, &core, false);
         }

@@ -5,6 +5,7 @@
 
 use super::awaitable::{PgOperation, Retry, Shape};
 use super::codec::Types;
+use super::descriptions::Descriptions;
 use super::errors;
 use super::hooks::Hooks;
 use super::link::Link;
@@ -15,7 +16,7 @@ use super::signal::Signal;
 use super::statement_cache::StatementCache;
 use bytes::BytesMut;
 use pyo3::prelude::*;
-use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
+use pyo3::types::{PyType, PyWeakrefMethods, PyWeakrefReference};
 use runtime::postgres::{Flushed, Wire};
 use std::collections::VecDeque;
 use std::io;
@@ -32,6 +33,9 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) struct Core {
     pub(crate) loop_: Py<PyAny>,
     pub(crate) types: Types,
+    pub(crate) descriptions: Descriptions,
+    /// What rows are made of; `None` for `Record` itself.
+    pub(crate) record_class: Option<Py<PyType>>,
     pub(crate) message_bytes_max: usize,
     pub(super) wire: Mutex<Wire>,
     /// What is to be sent and has not reached the wire.
@@ -58,7 +62,7 @@ pub(crate) struct Core {
     /// How many operations were begun, but for those that only prepare.
     queries: AtomicU64,
     /// Coroutines in Python that go on with it although nobody holds it.
-    pins: AtomicUsize,
+    pub(super) pins: AtomicUsize,
     /// When the server last began or ended something for us, by [`now_us`].
     progress_us: AtomicU64,
     /// A timer looks at the operation that the server works on.
@@ -67,19 +71,24 @@ pub(crate) struct Core {
     timer: Mutex<Option<Instant>>,
 }
 
+/// What a connection is made with.
+pub(crate) struct Settings {
+    pub(crate) types: Types,
+    pub(crate) descriptions: Descriptions,
+    pub(crate) record_class: Option<Py<PyType>>,
+    /// A message of the server that is longer ends the connection, in bytes.
+    pub(crate) message_bytes_max: usize,
+}
+
 impl Core {
     /// A connection over `wire`, not yet attached to a loop.
-    pub(crate) fn new(
-        loop_: Py<PyAny>,
-        wire: Wire,
-        types: Types,
-        message_bytes_max: usize,
-        link: Link,
-    ) -> Arc<Self> {
+    pub(crate) fn new(loop_: Py<PyAny>, wire: Wire, link: Link, settings: Settings) -> Arc<Self> {
         Arc::new(Self {
             loop_,
-            types,
-            message_bytes_max,
+            types: settings.types,
+            descriptions: settings.descriptions,
+            record_class: settings.record_class,
+            message_bytes_max: settings.message_bytes_max,
             wire: Mutex::new(wire),
             outbox: Mutex::default(),
             scratch: Mutex::default(),
@@ -447,25 +456,6 @@ impl Core {
         {
             error.write_unraisable(py, None);
         }
-    }
-}
-
-/// Keeps a connection that nobody holds from being given away, while a coroutine goes on with it.
-pub(crate) struct Pin {
-    core: Arc<Core>,
-}
-
-impl Pin {
-    pub(crate) fn new(core: &Arc<Core>) -> Self {
-        core.pins.fetch_add(1, Ordering::Relaxed);
-        Self { core: core.clone() }
-    }
-}
-
-impl Drop for Pin {
-    fn drop(&mut self) {
-        self.core.pins.fetch_sub(1, Ordering::Relaxed);
-        Python::attach(|py| self.core.tell_pool(py));
     }
 }
 

@@ -3,7 +3,7 @@
 use super::codec::Malformed;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyType};
+use pyo3::types::{PyDict, PyTuple, PyType};
 use runtime::protocols::Error;
 use runtime::protocols::postgres::ErrorFields;
 
@@ -104,6 +104,32 @@ pub(crate) fn no_sequence(values: &Bound<'_, PyAny>, element: usize) -> PyErr {
              expected a sequence, got {kind}"
         ),
     )
+}
+
+/// A column whose values cannot be sent in COPY's binary format.
+pub(crate) fn no_binary_form(py: Python<'_>, name: &str, oid: u32) -> PyErr {
+    let problem = format!("no binary format encoder for type {name} (OID {oid})");
+    make(py, "InternalClientError", &problem)
+}
+
+/// A record that has not one value for each column.
+pub(crate) fn record_length(record: &Bound<'_, PyTuple>, expected: usize) -> PyErr {
+    let given = record.len();
+    let problem = format!("record has {given} values, {expected} are expected");
+    make(record.py(), "DataError", &problem)
+}
+
+/// A value of a record that does not fit its column.
+pub(crate) fn copied_value(value: &Bound<'_, PyAny>, cause: PyErr) -> PyErr {
+    let py = value.py();
+    let shown = value
+        .repr()
+        .map_or_else(|_| "?".into(), |repr| repr.to_string());
+    let shown = cut(&shown);
+    let problem = format!("invalid input for COPY of {shown}: {}", cause.value(py));
+    let error = make(py, "DataError", &problem);
+    error.set_cause(py, Some(cause));
+    error
 }
 
 /// Keeps the message readable when the value is huge.

@@ -1,6 +1,7 @@
 //! The PostgreSQL driver: what Python asks, what the server answers.
 //!
-//! The path of a query: `pool.rs` or `connection.rs` -> `statement.rs` encodes -> `core.rs` sends;
+//! The path of a query: `pool.rs` or `connection.rs` (`first_use.rs` where it is new to the
+//! connection) -> `statement.rs` encodes -> `core.rs` sends;
 //! `receive.rs` takes frames -> `operation.rs` -> `rows.rs` makes objects -> `awaitable.rs` wakes.
 
 mod abandon;
@@ -9,12 +10,16 @@ mod batch;
 mod codec;
 mod connection;
 mod copy;
+mod copy_records;
 mod core;
+mod descriptions;
 mod errors;
+mod first_use;
 mod hooks;
 mod link;
 mod login;
 mod operation;
+mod pin;
 mod pool;
 mod pool_queue;
 mod receive;
@@ -40,6 +45,8 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<batch::PgBatch>()?;
     module.add_class::<copy::PgCopyIn>()?;
     module.add_class::<copy::PgCopyOut>()?;
+    module.add_class::<copy_records::PgRecords>()?;
+    module.add_class::<descriptions::PgDescriptions>()?;
     module.add_class::<state::PgState>()?;
     module.add_class::<connection::PgConnection>()?;
     module.add_class::<pool::PgPool>()?;

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use runtime::protocols::Error;
 use runtime::protocols::postgres::{
-    ErrorFields, command_tag, parameter_description, row_description, tag,
+    Column, ErrorFields, command_tag, parameter_description, row_description, tag,
 };
 use std::time::Instant;
 
@@ -88,6 +88,11 @@ impl Operation {
                     self.error.get_or_insert(error);
                     return Ok(start.refused());
                 }
+                if let Work::Rows(rows) = &self.work
+                    && rows.may_be_misguided()
+                {
+                    self.owner.get().was_misguided();
+                }
                 self.error.get_or_insert(error);
             }
             tag::BIND_COMPLETE => {
@@ -95,10 +100,13 @@ impl Operation {
                     rows.bound();
                 }
             }
-            tag::PARSE_COMPLETE
-            | tag::CLOSE_COMPLETE
-            | tag::NO_DATA
-            | tag::EMPTY_QUERY_RESPONSE => {}
+            tag::PARSE_COMPLETE => {
+                if let Work::Rows(rows) = &mut self.work {
+                    rows.parsed();
+                }
+            }
+            tag::CLOSE_COMPLETE | tag::EMPTY_QUERY_RESPONSE => {}
+            tag::NO_DATA => self.described(py, Vec::new()),
             tag::PORTAL_SUSPENDED => {
                 if let Work::Rows(rows) = &mut self.work {
                     rows.suspend();
@@ -110,14 +118,24 @@ impl Operation {
                     prepared.parameters = oids;
                 }
             }
-            tag::ROW_DESCRIPTION => {
-                if let Work::Prepare(prepared) = &mut self.work {
-                    prepared.columns = columns_of(body)?;
-                }
-            }
+            tag::ROW_DESCRIPTION => self.described(py, row_description(body)?),
             _ => return self.special(py, kind, body),
         }
         Ok(Flow::Next)
+    }
+
+    /// What Describe has told of the columns.
+    fn described(&mut self, py: Python<'_>, columns: Vec<Column>) {
+        match &mut self.work {
+            Work::Prepare(prepared) => prepared.columns = columns_of(columns),
+            Work::Rows(rows) => {
+                let formats: Vec<_> = columns.iter().map(|column| column.format).collect();
+                if let Err(problem) = rows.described(py, columns_of(columns), &formats) {
+                    self.error.get_or_insert(problem);
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Messages that only one kind of work knows.
@@ -157,10 +175,10 @@ impl Operation {
     }
 }
 
-/// The columns of a RowDescription, as Python is told of them.
-fn columns_of(body: &[u8]) -> Result<Vec<ColumnTuple>, Error> {
-    let columns = row_description(body)?.into_iter();
-    Ok(columns
+/// Columns as Python is told of them.
+fn columns_of(columns: Vec<Column>) -> Vec<ColumnTuple> {
+    let columns = columns.into_iter();
+    columns
         .map(|column| {
             (
                 column.name,
@@ -170,5 +188,5 @@ fn columns_of(body: &[u8]) -> Result<Vec<ColumnTuple>, Error> {
                 column.type_modifier,
             )
         })
-        .collect())
+        .collect()
 }

@@ -271,6 +271,9 @@ impl Core {
         let left = self.in_flight.fetch_sub(1, Ordering::Relaxed) - 1;
         self.note_progress();
         let owner = operation.owner.clone_ref(py);
+        if let Work::Rows(rows) = &operation.work {
+            rows.settle_guess();
+        }
         let result = operation.conclude(py);
         PgOperation::finish(owner.bind(py), result, is_now);
         if left == 0 || self.is_held() {

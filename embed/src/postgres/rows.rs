@@ -1,6 +1,7 @@
 //! DataRow messages become Python objects, straight from the receive buffer.
 
 use super::errors;
+use super::first_use::Guess;
 use super::record::Record;
 use super::statement::Statement;
 use pyo3::exceptions::{PyIndexError, PyKeyError};
@@ -57,7 +58,10 @@ impl Sink {
 }
 
 /// Which column `fetchval` wants.
-fn column_of(column: Option<&Bound<'_, PyAny>>, statement: &Statement) -> PyResult<usize> {
+pub(super) fn column_of(
+    column: Option<&Bound<'_, PyAny>>,
+    statement: &Statement,
+) -> PyResult<usize> {
     let Some(column) = column else { return Ok(0) };
     if let Ok(name) = column.cast::<PyString>() {
         let name = name.to_str()?;
@@ -83,13 +87,15 @@ fn column_of(column: Option<&Bound<'_, PyAny>>, statement: &Statement) -> PyResu
 
 /// The rows of one operation.
 pub(crate) struct Rows {
-    statement: Arc<Statement>,
-    sink: Sink,
+    pub(super) statement: Arc<Statement>,
+    pub(super) sink: Sink,
     suspended: bool,
     /// The server has bound the portal that the rows are of.
-    is_bound: bool,
+    pub(super) is_bound: bool,
     /// The awaiter has gone, or a value could not be read: what still comes is dropped.
-    deaf: bool,
+    pub(super) deaf: bool,
+    /// The statement is what another connection was told.
+    pub(super) guess: Option<Box<Guess>>,
 }
 
 impl Rows {
@@ -103,6 +109,7 @@ impl Rows {
             suspended: false,
             is_bound,
             deaf: false,
+            guess: None,
         }
     }
 

@@ -189,13 +189,20 @@ impl PgState {
         locked(&self.core.statements).list()
     }
 
-    /// Drops a query's statement from the cache, or every one without a query.
+    /// Drops a query's statement from the cache, or every one without a query; what others of
+    /// the pool know of it too.
     #[pyo3(signature = (sql = None))]
     fn forget(&self, sql: Option<&str>) {
         let mut statements = locked(&self.core.statements);
         match sql {
-            Some(sql) => statements.forget(sql),
-            None => statements.forget_all(),
+            Some(sql) => {
+                statements.forget(sql);
+                self.core.descriptions.forget(sql);
+            }
+            None => {
+                statements.forget_all();
+                self.core.descriptions.forget_all();
+            }
         }
     }
 

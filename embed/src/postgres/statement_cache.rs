@@ -88,6 +88,11 @@ impl StatementCache {
             .extend(former.into_values().map(|former| former.name.clone()));
     }
 
+    /// Notes names that are to be closed on the server.
+    pub(crate) fn evict(&mut self, names: impl IntoIterator<Item = String>) {
+        self.evicted.extend(names);
+    }
+
     /// The names that are to be closed on the server, once.
     pub(crate) fn take_evicted(&mut self) -> Vec<String> {
         std::mem::take(&mut self.evicted)

@@ -11,14 +11,17 @@ pub(super) struct Reader<'a> {
 const TRUNCATED: Error = Error::PostgresProtocol("PostgreSQL message ends too early");
 
 impl<'a> Reader<'a> {
+    #[inline]
     pub(super) fn new(body: &'a [u8]) -> Self {
         Self { rest: body }
     }
 
+    #[inline]
     pub(super) fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
+    #[inline]
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
         let (array, rest) = self.rest.split_first_chunk().ok_or(TRUNCATED)?;
         self.rest = rest;
@@ -29,6 +32,7 @@ impl<'a> Reader<'a> {
         self.array().map(u8::from_be_bytes)
     }
 
+    #[inline]
     pub(super) fn u16(&mut self) -> Result<u16, Error> {
         self.array().map(u16::from_be_bytes)
     }
@@ -41,10 +45,12 @@ impl<'a> Reader<'a> {
         self.array().map(u32::from_be_bytes)
     }
 
+    #[inline]
     pub(super) fn i32(&mut self) -> Result<i32, Error> {
         self.array().map(i32::from_be_bytes)
     }
 
+    #[inline]
     pub(super) fn bytes(&mut self, count: usize) -> Result<&'a [u8], Error> {
         let (bytes, rest) = self.rest.split_at_checked(count).ok_or(TRUNCATED)?;
         self.rest = rest;
@@ -68,6 +74,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Nothing may be left.
+    #[inline]
     pub(super) fn end(self) -> Result<(), Error> {
         if self.rest.is_empty() {
             Ok(())

@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
 
-    from fasterapi._core import PgConnection, PgTypes, Record
+    from fasterapi._core import PgConnection, PgDescriptions, PgTypes, Record
     from fasterapi.pg._config import Address, ConnectParameters
     from fasterapi.pg.connection import Connection
 
@@ -47,6 +47,7 @@ class Blueprint(NamedTuple):
     record_class: type[Record]
     timeout_s: float | None
     catalog: Catalog
+    descriptions: PgDescriptions
 
 
 def make_blueprint(
@@ -63,7 +64,7 @@ def make_blueprint(
     **where: Any,
 ) -> Blueprint:
     """What ``connect`` needs to know, from its arguments. Raises as ``connect`` does."""
-    from fasterapi._core import Record
+    from fasterapi._core import PgDescriptions, Record
     from fasterapi.pg.connection import Connection
 
     record_class = record_class or Record
@@ -84,7 +85,14 @@ def make_blueprint(
     addresses, params = resolve(ConnectOptions(**where))
     timeout_s = None if timeout is None else seconds(timeout)
     return Blueprint(
-        addresses, params, config, connection_class, record_class, timeout_s, Catalog()
+        addresses,
+        params,
+        config,
+        connection_class,
+        record_class,
+        timeout_s,
+        Catalog(),
+        PgDescriptions(),
     )
 
 
@@ -239,7 +247,14 @@ async def _log_in(
         plain.close()
         raise
     types = PgTypes(json_as_text=config.json_as_text, extensions=config.extensions)
-    core = PgConnection(plain.detach(), loop, types, message_bytes_max=config.message_bytes_max)
+    core = PgConnection(
+        plain.detach(),
+        loop,
+        types,
+        descriptions=blueprint.descriptions,
+        record_class=blueprint.record_class,
+        message_bytes_max=config.message_bytes_max,
+    )
     try:
         if encrypted and not by_python:
             await _encrypt(core, params, peer.host)

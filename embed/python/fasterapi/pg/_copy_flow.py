@@ -9,14 +9,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 
-    from fasterapi._core import PgConnection, PgCopyIn, PgCopyOut
+    from fasterapi._core import PgConnection, PgCopyIn
 
     Sink = Callable[[bytes], Awaitable[None] | None]
 
 __all__ = ["read_copy", "write_copy"]
 
-PIECE_BYTES = 1 << 17
-"""Rows are handed over in pieces of about this length, in bytes."""
 UNSENT_BYTES_MAX = 1 << 20
 """Past so many bytes that the server has not taken, the source is asked for no more."""
 
@@ -31,7 +29,7 @@ async def read_copy(core: PgConnection, sql: str, sink: Sink, timeout: float | N
         operation, out = core.copy_out(sql)
         try:
             while True:
-                data = _take(out)
+                data = out.take()
                 if data:
                     waiting = sink(data)
                     if waiting is not None:
@@ -44,18 +42,6 @@ async def read_copy(core: PgConnection, sql: str, sink: Sink, timeout: float | N
             out.abandon()
             operation.close()
             raise
-
-
-def _take(out: PgCopyOut) -> bytes:
-    """What has come, as far as it is of a useful size: the server sends row by row."""
-    chunk = out.take()
-    if chunk is None:
-        return b""
-    parts, size = [chunk], len(chunk)
-    while size < PIECE_BYTES and (chunk := out.take()) is not None:
-        parts.append(chunk)
-        size += len(chunk)
-    return b"".join(parts) if len(parts) > 1 else parts[0]
 
 
 async def write_copy(
@@ -99,6 +85,8 @@ async def _send(
             if not copy.write(data):
                 return
             await _drain(core, copy)
+            # However fast the server takes it, others have their turn, and its refusal is heard.
+            await asyncio.sleep(0)
 
 
 async def _drain(core: PgConnection, copy: PgCopyIn) -> None:

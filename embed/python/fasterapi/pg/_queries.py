@@ -227,21 +227,35 @@ class QueryMixin(ModelQueries, ConnectionParts):
                 self._drop_everywhere(types=False)
             if len(args) > ARGUMENTS_MAX:
                 raise InterfaceError(f"the number of query arguments cannot exceed {ARGUMENTS_MAX}")
-            for _ in range(HITS_MAX):
-                try:
-                    statement = await self._get_statement(query, deadline.left())
-                    return await self._run_once(
-                        statement, query, args, mode, limit, column, deadline
-                    )
-                except QueryCanceledError as error:
-                    # A request to cancel came too late for the query that it was meant for.
-                    if not getattr(error, "_meant_another", False):
-                        raise
-                await self._ready(deadline.left())
-            statement = await self._get_statement(query, deadline.left())
-            return await self._run_once(statement, query, args, mode, limit, column, deadline)
+            return await self._run_prepared(query, args, mode, limit, column, deadline)
         finally:
             self._slow -= 1
+
+    async def _run_prepared(
+        self,
+        query: str,
+        args: tuple[Any, ...],
+        mode: int,
+        limit: int,
+        column: int | str | None,
+        deadline: Deadline,
+    ) -> Any:
+        """Prepare and run a query, again where it has failed through no fault of its own."""
+        for _ in range(AGAIN_MAX):
+            try:
+                statement = await self._get_statement(query, deadline.left())
+                return await self._run_once(statement, query, args, mode, limit, column, deadline)
+            except QueryCanceledError as error:
+                # A request to cancel came too late for the query that it was meant for.
+                if not getattr(error, "_meant_another", False):
+                    raise
+            except InvalidCachedStatementError:
+                # The schema has changed again since it was prepared.
+                if self._core.status != "I":
+                    raise
+            await self._ready(deadline.left())
+        statement = await self._get_statement(query, deadline.left())
+        return await self._run_once(statement, query, args, mode, limit, column, deadline)
 
     async def _run_once(
         self,
@@ -310,12 +324,12 @@ class QueryMixin(ModelQueries, ConnectionParts):
         deadline = Deadline(timeout)
         core, config = self._core, self._config
         await self._close_unused(deadline)
-        cached = (
+        shared = (
             use_cache
-            and config.statement_cache_size > 0
             and not (0 < config.max_cacheable_statement_size < len(query))
             and (record_class is None or record_class is self._record_class)
         )
+        cached = shared and config.statement_cache_size > 0
         if isinstance(named, str):
             name = named
         elif named or cached:
@@ -332,6 +346,7 @@ class QueryMixin(ModelQueries, ConnectionParts):
                     columns,
                     record_class=record_class or self._record_class,
                     cache=cached,
+                    share=shared,
                 )
             except KeyError as missing:
                 await self._learn(missing.args[0], deadline.left())
@@ -362,8 +377,9 @@ class QueryMixin(ModelQueries, ConnectionParts):
                 self._stmts_to_close.add(statement)
 
 
-HITS_MAX = 8
-"""How often a query is run again that others' requests to cancel have hit."""
+AGAIN_MAX = 8
+"""How often a query is run again that others' requests to cancel have hit, or whose statement
+was out of date before it was run."""
 ARGUMENTS_MAX = 32767
 """How many arguments a query may have: the server counts them in 16 bits."""
 

@@ -45,7 +45,7 @@ use wire::{Reader, exactly};
 pub(crate) use custom::{Custom, CustomFormat};
 pub(crate) use python::PyTypes;
 pub(crate) use types::{TypeInfo, TypeKind, Types, TypesOptions};
-pub(crate) use wire::Malformed;
+pub(crate) use wire::{Malformed, put_nullable};
 
 /// How the values of one type are written and read.
 #[derive(Debug)]

@@ -358,7 +358,8 @@ impl Types {
         result
     }
 
-    fn name(&self, oid: u32) -> String {
+    /// A type's schema and name, or its number where that is unknown.
+    pub(crate) fn name(&self, oid: u32) -> String {
         self.info(oid).map_or_else(
             || oid.to_string(),
             |info| format!("{}.{}", info.schema, info.name),
