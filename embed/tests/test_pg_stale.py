@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -205,6 +207,45 @@ async def test_large_values(pg: Any, arguments: dict[str, Any], megabytes: int) 
     assert row["a"] == sent
     assert await connection.fetchval("SELECT length($1::text)", "é" * 500_000) == 500_000
     await connection.close()
+
+
+@pytest.mark.skipif(not OURS, reason="an option of ours")
+@in_loop
+async def test_a_message_that_is_too_long(pg: Any, arguments: dict[str, Any]) -> None:
+    """Ends its connection; a pool makes another."""
+    with pytest.raises(ValueError, match="message_bytes_max"):
+        await pg.connect(**arguments, message_bytes_max=-1)
+    async with pg.create_pool(
+        **arguments, message_bytes_max=100_000, min_size=1, max_size=1
+    ) as pool:
+        query = "SELECT repeat('x', $1)"
+        assert len(await pool.fetchval(query, 90_000)) == 90_000
+        with pytest.raises(pg.ProtocolError, match="long|large"):
+            await within(SOON_S, pool.fetchval(query, 100_000))
+        assert len(await within(SOON_S, pool.fetchval(query, 90_000))) == 90_000
+
+
+@pytest.mark.skipif(not OURS, reason="asyncpg keeps some of it")
+@in_loop
+async def test_a_row_of_half_a_gigabyte(pg: Any, arguments: dict[str, Any]) -> None:
+    """Both ways; nothing of it is kept by the connection."""
+    connection = await pg.connect(**arguments)
+    assert await connection.fetchval("SELECT length($1::text)", "x") == 1
+    before = memory_bytes()
+    query = "SELECT repeat('x', $1)"
+    assert len(await within(SOON_S * 4, connection.fetchval(query, 512 << 20))) == 512 << 20
+    assert memory_bytes() - before < 64 << 20
+    sent = "x" * (128 << 20)
+    length = connection.fetchval("SELECT length($1::text)", sent)
+    assert await within(SOON_S * 4, length) == len(sent)
+    del sent, length
+    assert memory_bytes() - before < 64 << 20
+    await connection.close()
+
+
+def memory_bytes() -> int:
+    """What this process has in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @in_loop

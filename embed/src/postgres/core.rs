@@ -24,6 +24,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+/// Memory of a longer operation is given back, in bytes.
+const SCRATCH_KEPT_BYTES_MAX: usize = 256 * 1024;
+
 /// A lock that a panic elsewhere does not close.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -230,7 +233,9 @@ impl Core {
             locked(&self.outbox).extend_from_slice(&bytes);
         }
         bytes.clear();
-        std::mem::swap(&mut bytes, &mut *locked(&self.scratch));
+        if bytes.capacity() <= SCRATCH_KEPT_BYTES_MAX {
+            std::mem::swap(&mut bytes, &mut *locked(&self.scratch));
+        }
         encoded?;
         if submission.may_dirty {
             self.set_dirty(true);

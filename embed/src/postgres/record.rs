@@ -82,7 +82,12 @@ impl Record {
             values: values.into(),
         };
         let Some(class) = &descriptor.class else {
-            return Ok(Bound::new(py, record)?.into_any());
+            let record = Bound::new(py, record)?;
+            // SAFETY: it is a live object of a class whose instances the collector may know, which
+            // all of PyO3's are. It would visit the rows of a large result again and again, and
+            // find nothing in them.
+            unsafe { pyo3::ffi::PyObject_GC_UnTrack(record.as_ptr().cast()) };
+            return Ok(record.into_any());
         };
         let class = class.bind(py);
         PENDING.with(|pending| pending.replace(Some(record)));

@@ -29,10 +29,14 @@ impl ReceiveBuffer {
     pub(super) fn consume(&mut self, count: usize) {
         debug_assert!(count <= self.unread().len());
         self.start = self.end.min(self.start + count);
-        if self.start == self.end {
-            self.start = 0;
-            self.end = 0;
+        if self.start < self.end {
+            return;
         }
+        if self.bytes.len() > KEPT_BYTES_MAX {
+            *self = Self::default();
+        }
+        self.start = 0;
+        self.end = 0;
     }
 
     /// Prepares for receiving: what is unread goes to the front if that costs little, and memory
@@ -51,13 +55,6 @@ impl ReceiveBuffer {
         }
         self.start = 0;
         self.end = unread;
-    }
-
-    /// Gives back what is more than a quiet connection needs.
-    pub(super) fn shrink(&mut self) {
-        if self.start == self.end && self.bytes.len() > FIRST_BYTES {
-            *self = Self::default();
-        }
     }
 
     /// Room for at least one byte, grown when there is none.
@@ -144,13 +141,13 @@ mod tests {
     }
 
     #[test]
-    fn a_quiet_connection_keeps_nothing() {
+    fn nothing_is_kept_of_a_large_message() {
         let mut buffer = ReceiveBuffer::default();
-        receive(&mut buffer, &pattern(100_000));
-        buffer.shrink();
-        assert_eq!(buffer.unread().len(), 100_000, "not what is unread");
-        buffer.consume(100_000);
-        buffer.shrink();
+        let large = pattern(KEPT_BYTES_MAX + 1);
+        receive(&mut buffer, &large);
+        buffer.consume(large.len() - 1);
+        assert_eq!(buffer.unread().len(), 1, "not what is unread");
+        buffer.consume(1);
         assert_eq!(buffer.bytes.capacity(), 0);
         receive(&mut buffer, b"again");
         assert_eq!(buffer.unread(), b"again");

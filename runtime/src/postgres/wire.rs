@@ -145,14 +145,6 @@ impl Wire {
         }
     }
 
-    /// Gives back memory that a connection does not need while nothing happens on it.
-    pub fn shrink(&mut self) {
-        self.input.shrink();
-        if self.output.is_empty() {
-            self.output = BytesMut::new();
-        }
-    }
-
     /// Receives what the socket has, at most [`RECEIVE_BYTES_MAX`] bytes.
     ///
     /// TLS may want to answer: see [`wants_write`](Self::wants_write) afterwards. What came before

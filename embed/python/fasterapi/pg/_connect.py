@@ -59,6 +59,7 @@ def make_blueprint(
     max_cacheable_statement_size: int,
     json_as_text: bool,
     extensions: bool,
+    message_bytes_max: int,
     connection_class: type[Connection],
     record_class: type[Record] | None,
     **where: Any,
@@ -81,6 +82,7 @@ def make_blueprint(
         max_cacheable_statement_size=max_cacheable_statement_size,
         json_as_text=json_as_text,
         extensions=extensions,
+        message_bytes_max=message_bytes_max,
     )
     addresses, params = resolve(ConnectOptions(**where))
     timeout_s = None if timeout is None else seconds(timeout)

@@ -22,6 +22,7 @@ class ConnectionConfig(NamedTuple):
     extensions: bool = True
     """Use the codecs of hstore, vector and the like without being told."""
     message_bytes_max: int = 1 << 30
+    """A longer message of the server ends the connection."""
 
     @classmethod
     def checked(cls, **values: Any) -> ConnectionConfig:
@@ -29,6 +30,7 @@ class ConnectionConfig(NamedTuple):
         for name in (
             "max_cacheable_statement_size",
             "max_cached_statement_lifetime",
+            "message_bytes_max",
             "statement_cache_size",
         ):
             value = values[name]

@@ -421,6 +421,7 @@ async def connect(
     gsslib: str | None = None,
     json_as_text: bool = False,
     extensions: bool = True,
+    message_bytes_max: int = 1 << 30,
 ) -> Connection:
     """Connect to a server.
 
@@ -428,7 +429,8 @@ async def connect(
     ``keyword=value`` pairs; arguments win over it, it wins over a service file, and that over the
     ``PG*`` variables. ``timeout`` and ``command_timeout`` are seconds. ``json_as_text`` gives json
     and jsonb as text, as asyncpg does; ``extensions=False`` leaves hstore, vector and the like as
-    text until ``set_builtin_type_codec``.
+    text until ``set_builtin_type_codec``. A server that sends a message of more than
+    ``message_bytes_max`` (a row is one) loses the connection, with ``ProtocolError``.
 
     Raises ``OSError`` when no server answers, ``TimeoutError``, a ``PostgresError`` for what the
     server refuses, and ``ClientConfigurationError`` for settings that do not fit together.
@@ -458,5 +460,6 @@ async def connect(
         gsslib=gsslib,
         json_as_text=json_as_text,
         extensions=extensions,
+        message_bytes_max=message_bytes_max,
     )
     return await establish(loop or asyncio.get_running_loop(), plan)

@@ -64,6 +64,7 @@ class DatabaseOptions(TypedDict, total=False):
     record_class: Any
     json_as_text: bool
     extensions: bool
+    message_bytes_max: int
 
 
 def share_of(total_connections: int, index: int, shards: int) -> int:
