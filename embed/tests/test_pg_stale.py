@@ -220,7 +220,7 @@ async def test_a_message_that_is_too_long(pg: Any, arguments: dict[str, Any]) ->
     ) as pool:
         query = "SELECT repeat('x', $1)"
         assert len(await pool.fetchval(query, 90_000)) == 90_000
-        with pytest.raises(pg.ProtocolError, match="long|large"):
+        with pytest.raises(pg.ProtocolError, match=r"long|large"):
             await within(SOON_S, pool.fetchval(query, 100_000))
         assert len(await within(SOON_S, pool.fetchval(query, 90_000))) == 90_000
 

@@ -5,7 +5,6 @@
 //! cancel hardly comes too late. If it does and hits the next one, that is run again: a statement
 //! of its own that was cancelled has had no effect.
 
-use super::awaitable::PgOperation;
 use super::core::{Core, locked, now_us};
 use pyo3::prelude::*;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ const STUCK_AFTER: Duration = Duration::from_millis(50);
 
 impl Core {
     /// The awaiter of an operation in flight has gone.
-    pub(crate) fn on_abandon(self: &Arc<Self>, py: Python<'_>, _owner: &PgOperation) {
+    pub(crate) fn on_abandon(self: &Arc<Self>, py: Python<'_>) {
         match self.in_flight() {
             0 => {}
             1 => self.begin_cancel(py),

@@ -169,12 +169,6 @@ impl PgOperation {
         self.loop_.bind(py)
     }
 
-    /// Whether it waits for a connection.
-    pub(crate) fn is_queued(&self) -> bool {
-        let state = self.state();
-        matches!(state.stage, Stage::Begun(None)) && state.result.is_none()
-    }
-
     /// A request to cancel is about to be sent for an operation before this one.
     pub(super) fn may_be_hit(&self) {
         self.state().may_be_hit = true;
@@ -396,7 +390,7 @@ impl PgOperation {
             take_back(py);
         }
         if let Some(core) = core {
-            core.on_abandon(py, slf.get());
+            core.on_abandon(py);
         }
     }
 

@@ -4,21 +4,22 @@ use super::awaitable::{Begun, PgOperation, Retry, Shape};
 use super::batch::{PgBatch, Progress};
 use super::codec::PyTypes;
 use super::copy::{CopyInStart, CopyOutFeed, PgCopyIn, PgCopyOut};
-use super::core::{Core, Settings, Submission, locked};
+use super::core::{Core, Settings, locked};
 use super::descriptions::{Described, PgDescriptions};
 use super::errors;
-use super::first_use;
 use super::link::Link;
 use super::login;
 use super::operation::{Prepared, Work};
+use super::query::{begin_query, send_query};
 use super::rows::{Rows, Sink};
 use super::state::PgState;
 use super::statement::{ColumnTuple, Definition, PgStatement, Statement, may_change_session};
+use super::submission::Submission;
 use super::tls::{self, PgTls};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple, PyType};
 use runtime::postgres::Wire;
-use runtime::protocols::postgres::frontend::{self, EXECUTE_SYNC, SYNC, Target};
+use runtime::protocols::postgres::frontend::{self, Target};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
@@ -32,68 +33,6 @@ const MESSAGE_BYTES_MAX: usize = 1 << 30;
 #[pyclass(frozen, extends = PgState, module = "fasterapi._core")]
 pub(crate) struct PgConnection {
     pub(crate) core: Arc<Core>,
-}
-
-/// Appends Execute for the unnamed portal, and Sync.
-pub(super) fn execute_sync(limit: u32, out: &mut bytes::BytesMut) -> PyResult<()> {
-    if limit == 0 {
-        out.extend_from_slice(EXECUTE_SYNC);
-        return Ok(());
-    }
-    frontend::execute("", limit, out).map_err(errors::request)?;
-    out.extend_from_slice(SYNC);
-    Ok(())
-}
-
-/// Sends a prepared statement's query.
-pub(crate) fn send_query(
-    core: &Arc<Core>,
-    owner: &Bound<'_, PgOperation>,
-    statement: &Arc<Statement>,
-    args: &Bound<'_, PyTuple>,
-    shape: &Shape,
-) -> PyResult<()> {
-    let py = owner.py();
-    let column = shape.column.as_ref().map(|column| column.bind(py));
-    let sink = Sink::new(py, shape.mode, column, statement)?;
-    let submission = Submission {
-        query: Some(&statement.query),
-        timeout_s: shape.timeout_s,
-        may_dirty: statement.may_dirty,
-    };
-    let work = Work::Rows(Rows::new(statement.clone(), sink));
-    core.submit(owner, work, submission, |out| {
-        statement.bind(args, out)?;
-        execute_sync(shape.limit, out)
-    })
-}
-
-/// Begins a query: with its statement where there is one.
-///
-/// # Errors
-/// When the connection is closed, and for arguments that do not fit; then nothing is sent.
-pub(crate) fn begin_query(
-    core: &Arc<Core>,
-    owner: &Bound<'_, PgOperation>,
-    retry: Retry,
-) -> PyResult<Begun> {
-    let py = owner.py();
-    if core.is_closed() {
-        return Err(core.closed_error(py));
-    }
-    let found = match core.is_held() {
-        true => None,
-        false => {
-            let sql = retry.sql.bind(py).to_str()?;
-            locked(&core.statements).find(sql)
-        }
-    };
-    let Some(statement) = found else {
-        return first_use::begin(core, owner, retry);
-    };
-    send_query(core, owner, &statement, retry.args.bind(py), &retry.shape)?;
-    owner.get().set_retry(retry);
-    Ok(Begun::Sent(core.clone()))
 }
 
 impl PgConnection {
@@ -122,7 +61,7 @@ impl PgConnection {
         let submission = Submission {
             query: Some(sql),
             timeout_s,
-            may_dirty: false,
+            ..Submission::default()
         };
         self.core
             .submit(operation.bind(py), work, submission, |out| {
@@ -282,6 +221,7 @@ impl PgConnection {
             query: Some(&statement.query),
             timeout_s: timeout,
             may_dirty: statement.may_dirty,
+            ..Submission::default()
         };
         let work = Work::Rows(Rows::new(statement.clone(), sink));
         let operation = Py::new(py, PgOperation::begun(&self.core, py))?;
@@ -303,6 +243,7 @@ impl PgConnection {
                 query: Some(&sql),
                 timeout_s: timeout,
                 may_dirty,
+                ..Submission::default()
             };
             core.submit(owner, Work::Status, submission, |out| {
                 frontend::query(&sql, out).map_err(errors::request)
@@ -323,7 +264,7 @@ impl PgConnection {
             let submission = Submission {
                 query: Some(&sql),
                 timeout_s: timeout,
-                may_dirty: false,
+                ..Submission::default()
             };
             core.submit(
                 owner,
@@ -400,7 +341,7 @@ impl PgConnection {
             let submission = Submission {
                 query: Some(&statement.query),
                 timeout_s: timeout,
-                may_dirty: false,
+                ..Submission::default()
             };
             core.submit(owner, Work::Status, submission, |out| {
                 statement.bind_portal(&portal, args.bind(py), out)?;
@@ -426,7 +367,7 @@ impl PgConnection {
             let submission = Submission {
                 query: Some(&statement.query),
                 timeout_s: timeout,
-                may_dirty: false,
+                ..Submission::default()
             };
             let work = Work::Rows(Rows::new(statement.clone(), sink));
             core.submit(owner, work, submission, |out| {

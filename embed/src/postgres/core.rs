@@ -14,6 +14,7 @@ use super::pool::PoolCore;
 use super::session::Session;
 use super::signal::Signal;
 use super::statement_cache::StatementCache;
+use super::submission::{Submission, deadline_after};
 use bytes::BytesMut;
 use pyo3::prelude::*;
 use pyo3::types::{PyType, PyWeakrefMethods, PyWeakrefReference};
@@ -22,7 +23,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Memory of a longer operation is given back, in bytes.
 const SCRATCH_KEPT_BYTES_MAX: usize = 256 * 1024;
@@ -58,6 +59,8 @@ pub(crate) struct Core {
     held: AtomicBool,
     closed: AtomicBool,
     dirty: AtomicBool,
+    /// What was submitted last may wait for locks of others.
+    may_lock: AtomicBool,
     /// Only one operation at a time may be under way.
     exclusive: AtomicBool,
     /// What is submitted waits to be sent in one piece.
@@ -107,6 +110,7 @@ impl Core {
             held: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             dirty: AtomicBool::new(false),
+            may_lock: AtomicBool::new(false),
             exclusive: AtomicBool::new(true),
             corked: AtomicBool::new(false),
             queries: AtomicU64::new(0),
@@ -190,7 +194,17 @@ impl Core {
 
     /// Whether somebody else may have it: nothing goes on.
     pub(super) fn is_idle(&self) -> bool {
-        self.in_flight() == 0 && self.pins.load(Ordering::Relaxed) == 0
+        self.in_flight() == 0 && self.is_unpinned()
+    }
+
+    /// Whether no coroutine in Python goes on with it.
+    pub(super) fn is_unpinned(&self) -> bool {
+        self.pins.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether what was submitted last may wait for locks of others.
+    pub(super) fn may_wait_for_locks(&self) -> bool {
+        self.may_lock.load(Ordering::Relaxed)
     }
 
     /// Whether a session of it is as a new one.
@@ -240,6 +254,7 @@ impl Core {
         if submission.may_dirty {
             self.set_dirty(true);
         }
+        self.may_lock.store(submission.may_lock, Ordering::Relaxed);
         if !matches!(work, Work::Prepare(_)) {
             self.queries.fetch_add(1, Ordering::Relaxed);
         }
@@ -454,7 +469,7 @@ impl Core {
         for owner in late {
             let owner = owner.bind(py);
             PgOperation::fail_early(owner, errors::timeout());
-            self.on_abandon(py, owner.get());
+            self.on_abandon(py);
         }
         if let Some(next) = next
             && let Err(error) = self.arm_timer(py, next)
@@ -469,19 +484,4 @@ pub(super) fn now_us() -> u64 {
     static EPOCH: OnceLock<Instant> = OnceLock::new();
     let since = EPOCH.get_or_init(Instant::now).elapsed();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// What is said of an operation beside its bytes.
-#[derive(Default)]
-pub(crate) struct Submission<'a> {
-    /// The text, for errors.
-    pub(crate) query: Option<&'a str>,
-    pub(crate) timeout_s: Option<f64>,
-    pub(crate) may_dirty: bool,
-}
-
-/// When `seconds` from now is; `None` for never.
-pub(crate) fn deadline_after(seconds: f64) -> Option<Instant> {
-    let after = Duration::try_from_secs_f64(seconds.max(0.0)).ok()?;
-    Instant::now().checked_add(after)
 }

@@ -6,6 +6,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple, PyType};
 use runtime::protocols::Error;
 use runtime::protocols::postgres::ErrorFields;
+use std::time::Duration;
 
 /// Makes an exception of the class `name`.
 fn make(py: Python<'_>, name: &str, message: &str) -> PyErr {
@@ -62,6 +63,13 @@ pub(crate) fn request(error: Error) -> PyErr {
 /// The operation took longer than it may.
 pub(crate) fn timeout() -> PyErr {
     pyo3::exceptions::PyTimeoutError::new_err(())
+}
+
+/// No connection of the pool has become free in time.
+pub(crate) fn no_connection(wait_max: Duration) -> PyErr {
+    let waited_s = wait_max.as_secs_f64();
+    let problem = format!("no connection of the pool was free within {waited_s} s");
+    pyo3::exceptions::PyTimeoutError::new_err(problem)
 }
 
 /// The argument at `position`, counted from 1, cannot be sent; `element` counts in a batch.

@@ -7,14 +7,15 @@
 //! has run, and the query takes the long way.
 
 use super::awaitable::{Begun, PgOperation, Retry};
-use super::connection::execute_sync;
-use super::core::{Core, Submission, locked};
+use super::core::{Core, locked};
 use super::descriptions::Described;
 use super::errors;
 use super::operation::Work;
 use super::pin::Pin;
+use super::query::execute_sync;
 use super::rows::{Rows, Sink, column_of};
 use super::statement::{ColumnTuple, Definition, Statement};
+use super::submission::Submission;
 use bytes::BytesMut;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -37,7 +38,7 @@ pub(crate) struct Guess {
 /// Begins a query that the connection has not prepared.
 ///
 /// # Errors
-/// As those of [`super::connection::begin_query`].
+/// As those of [`super::query::begin_query`].
 pub(crate) fn begin(
     core: &Arc<Core>,
     owner: &Bound<'_, PgOperation>,
@@ -113,6 +114,7 @@ fn send(
         query: Some(&statement.query),
         timeout_s: shape.timeout_s,
         may_dirty: statement.may_dirty,
+        may_lock: statement.may_lock,
     };
     let guess = Guess {
         core: core.clone(),

@@ -1,10 +1,11 @@
 //! Logging in: what `PgConnection.start` and `authenticate` send.
 
 use super::awaitable::PgOperation;
-use super::core::{Core, Submission, locked};
+use super::core::{Core, locked};
 use super::errors;
 use super::operation::Work;
 use super::starting::Starting;
+use super::submission::Submission;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use runtime::protocols::postgres::{Authenticator, SaltedPassword, frontend, salted_password};

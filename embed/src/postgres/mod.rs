@@ -1,8 +1,8 @@
 //! The PostgreSQL driver: what Python asks, what the server answers.
 //!
-//! The path of a query: `pool.rs` or `connection.rs` (`first_use.rs` where it is new to the
-//! connection) -> `statement.rs` encodes -> `core.rs` sends;
-//! `receive.rs` takes frames -> `operation.rs` -> `rows.rs` makes objects -> `awaitable.rs` wakes.
+//! The path of a query: `pool.rs` or `connection.rs` -> `query.rs` (`first_use.rs` where it is new
+//! to the connection) -> `statement.rs` encodes -> `core.rs` sends; `receive.rs` takes frames ->
+//! `operation.rs` -> `rows.rs` makes objects -> `awaitable.rs` wakes.
 
 mod abandon;
 mod awaitable;
@@ -21,7 +21,10 @@ mod login;
 mod operation;
 mod pin;
 mod pool;
+mod pool_batch;
+mod pool_deadline;
 mod pool_queue;
+mod query;
 mod receive;
 mod record;
 mod rows;
@@ -32,6 +35,7 @@ mod starting;
 mod state;
 mod statement;
 mod statement_cache;
+mod submission;
 mod tls;
 mod waiter;
 

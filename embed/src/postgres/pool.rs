@@ -1,70 +1,62 @@
 //! `_core.PgPool`: which connection a query goes to.
 //!
-//! An idle connection comes first. Without one a query that stands alone is sent behind others,
-//! on the connection with the fewest, up to a depth; never on one that somebody holds. What finds
-//! no place waits its turn, whether it wants a query's answer or a connection.
+//! An idle connection comes first. Without one a query waits its turn, as does whoever wants a
+//! connection for himself; the next idle connection may take several along (`pool_batch.rs`).
 
 use super::awaitable::{Begun, PgOperation, Retry, Shape};
-use super::connection::{PgConnection, begin_query};
-use super::core::{Core, locked, now_us};
-use super::pool_queue::{Queue, Waiting, expire_later};
+use super::connection::PgConnection;
+use super::core::{Core, locked};
+use super::pool_batch::Batch;
+use super::pool_queue::{Queue, Waiting, seconds};
+use super::query::begin_query;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-
-/// A connection that has answered nothing for so long, in microseconds, works on something slow.
-const STALLED_US: u64 = 5_000;
+use std::time::{Duration, Instant};
 
 /// A connection of the pool.
-struct Member {
-    core: Arc<Core>,
+pub(super) struct Member {
+    pub(super) core: Arc<Core>,
     /// What `acquire` gives.
     object: Py<PyAny>,
     leased: bool,
 }
 
 #[derive(Default)]
-struct Members {
-    all: Vec<Member>,
-    waiting: Queue,
+pub(super) struct Members {
+    pub(super) all: Vec<Member>,
+    pub(super) waiting: Queue,
 }
 
 /// The connections of one pool and those who wait for them.
 pub(crate) struct PoolCore {
-    members: Mutex<Members>,
-    depth_max: AtomicUsize,
-    pipelining: AtomicBool,
+    pub(super) members: Mutex<Members>,
+    pub(super) depth_max: AtomicUsize,
+    pub(super) pipelining: AtomicBool,
+    /// How many connections there may be.
+    size_max: usize,
+    /// How many are being made.
+    pub(super) growing: AtomicUsize,
+    /// How long a query may wait for a connection.
+    pub(super) wait_max: Option<Duration>,
+    /// When somebody looks whether one has waited too long.
+    pub(super) watched: Mutex<Option<Instant>>,
     on_demand: Mutex<Option<Py<PyAny>>>,
     on_dirty: Mutex<Option<Py<PyAny>>>,
 }
 
-impl PoolCore {
-    /// The connection for a query that stands alone; the flag says whether others wait on it.
-    fn place_for_query(&self, members: &Members) -> Option<(Arc<Core>, bool)> {
-        let free = members.all.iter().filter(|member| member.is_free());
-        // The one that was added last comes first: those at the front may fall idle and be closed.
-        if let Some(idle) = free
-            .clone()
-            .rev()
-            .find(|member| member.core.in_flight() == 0)
-        {
-            return Some((idle.core.clone(), false));
-        }
-        if !self.pipelining.load(Ordering::Relaxed) {
-            return None;
-        }
-        let depth_max = self.depth_max.load(Ordering::Relaxed);
-        let now_us = now_us();
-        // Behind a slow query nobody waits who need not.
-        let rank = |member: &&Member| {
-            let is_stalled = member.core.stalled_us(now_us) > STALLED_US;
-            (is_stalled, member.core.in_flight())
-        };
-        let best = free.min_by_key(rank)?;
-        (best.core.in_flight() < depth_max).then(|| (best.core.clone(), true))
+impl Members {
+    /// A connection on which nothing goes on. The one that was added last comes first: those at
+    /// the front may fall idle and be closed.
+    pub(super) fn idle(&self) -> Option<Arc<Core>> {
+        let mut free = self.all.iter().rev().filter(|member| member.is_free());
+        let idle = free.find(|member| member.core.is_idle())?;
+        Some(idle.core.clone())
     }
+}
 
+impl PoolCore {
     fn place_for_lease(members: &mut Members, py: Python<'_>) -> Option<(Arc<Core>, Py<PyAny>)> {
         let idle = |member: &&mut Member| member.is_free() && member.core.is_idle();
         let member = members.all.iter_mut().rev().find(idle)?;
@@ -73,8 +65,11 @@ impl PoolCore {
         Some((member.core.clone(), member.object.clone_ref(py)))
     }
 
-    /// Asks Python for more connections.
+    /// Asks Python for more connections, if there may be more.
     fn demand(&self, py: Python<'_>) {
+        if locked(&self.members).all.len() >= self.size_max {
+            return;
+        }
         let callable = locked(&self.on_demand)
             .as_ref()
             .map(|callable| callable.clone_ref(py));
@@ -85,28 +80,23 @@ impl PoolCore {
         }
     }
 
-    fn begin(&self, owner: &Bound<'_, PgOperation>, retry: Retry) -> PyResult<Begun> {
+    fn begin(self: &Arc<Self>, owner: &Bound<'_, PgOperation>, retry: Retry) -> PyResult<Begun> {
         let py = owner.py();
-        let place = {
+        let idle = {
             let members = locked(&self.members);
             // First come, first served.
-            if members.waiting.is_empty() {
-                self.place_for_query(&members)
-            } else {
-                None
+            match members.waiting.is_empty() {
+                true => members.idle(),
+                false => None,
             }
         };
-        if let Some((core, is_shared)) = place {
-            if is_shared {
-                self.demand(py);
-            }
+        if let Some(core) = idle {
             return begin_query(&core, owner, retry);
         }
-        let timeout_s = retry.shape.timeout_s;
-        self.line_up(py, Waiting::Query(owner.clone().unbind(), retry))?;
-        if let Some(timeout_s) = timeout_s {
-            expire_later(owner, timeout_s)?;
-        }
+        let waiting = Waiting::Query(owner.clone().unbind(), retry, Instant::now());
+        let deadline = waiting.deadline(self.wait_max);
+        self.line_up(py, waiting)?;
+        self.watch(owner, deadline)?;
         self.demand(py);
         Ok(Begun::Queued)
     }
@@ -127,44 +117,54 @@ impl PoolCore {
 
     /// Gives those who wait what has become free, in their order.
     fn serve(self: &Arc<Self>, py: Python<'_>, is_now: bool) {
+        let mut batch = None;
         loop {
             let served = {
                 let mut members = locked(&self.members);
-                let Some(first) = members.waiting.front() else {
-                    return;
-                };
-                if first.owner().get().is_abandoned() {
-                    Served::Skip(members.waiting.pop_front())
-                } else {
-                    let wants_lease = matches!(first, Waiting::Lease(_));
-                    let place = match wants_lease {
-                        true => Self::place_for_lease(&mut members, py)
-                            .map(|(core, object)| (core, Some(object))),
-                        false => self.place_for_query(&members).map(|(core, _)| (core, None)),
-                    };
-                    match (place, members.waiting.pop_front()) {
-                        (Some((core, object)), Some(waiting)) => {
-                            Served::Place(waiting, core, object)
-                        }
-                        (None, Some(waiting)) => {
-                            members.waiting.push_front(waiting);
-                            return;
-                        }
-                        (_, None) => return,
-                    }
-                }
+                self.serve_first(py, &mut members, &mut batch)
             };
             match served {
+                Served::Nobody => return,
                 Served::Skip(waiting) => drop(waiting),
-                Served::Place(Waiting::Lease(owner), core, Some(object)) => {
+                Served::Lease(owner, core, object) => {
                     self.give(owner.bind(py), core, object, is_now);
                 }
-                Served::Place(Waiting::Query(owner, retry), core, _) => {
+                Served::Query(owner, retry, core) => {
                     Self::send(owner.bind(py), &core, retry, is_now);
                 }
-                Served::Place(Waiting::Lease(_), _, None) => {}
             }
         }
+    }
+
+    /// Takes whoever is first out of the queue, if there is something for him.
+    fn serve_first(
+        &self,
+        py: Python<'_>,
+        members: &mut Members,
+        batch: &mut Option<Batch>,
+    ) -> Served {
+        let Some(first) = members.waiting.pop_front() else {
+            return Served::Nobody;
+        };
+        if first.owner().get().is_abandoned() {
+            return Served::Skip(first);
+        }
+        let first = match first {
+            Waiting::Lease(owner) => match Self::place_for_lease(members, py) {
+                Some((core, object)) => return Served::Lease(owner, core, object),
+                None => Waiting::Lease(owner),
+            },
+            Waiting::Query(owner, mut retry, since) => match self.place(members, batch) {
+                Some(core) => {
+                    let timeout_s = &mut retry.shape.timeout_s;
+                    *timeout_s = timeout_s.map(|all| all - since.elapsed().as_secs_f64());
+                    return Served::Query(owner, retry, core);
+                }
+                None => Waiting::Query(owner, retry, since),
+            },
+        };
+        members.waiting.push_front(first);
+        Served::Nobody
     }
 
     fn give(
@@ -190,7 +190,10 @@ impl PoolCore {
 
     /// A connection has answered something: perhaps there is room now.
     pub(super) fn on_progress(self: &Arc<Self>, py: Python<'_>, core: &Arc<Core>) {
-        if core.is_idle() && !core.is_clean() {
+        if !core.is_idle() {
+            return;
+        }
+        if !core.is_clean() {
             self.tell_dirty(py, core);
         }
         if !locked(&self.members).waiting.is_empty() {
@@ -270,14 +273,22 @@ impl PoolCore {
 
 /// What [`PoolCore::serve`] found.
 enum Served {
-    Skip(Option<Waiting>),
-    Place(Waiting, Arc<Core>, Option<Py<PyAny>>),
+    Nobody,
+    /// Does not wait any more.
+    Skip(Waiting),
+    Query(Py<PgOperation>, Retry, Arc<Core>),
+    Lease(Py<PgOperation>, Arc<Core>, Py<PyAny>),
 }
 
 impl Member {
     /// Whether queries that stand alone, or whoever wants it for himself, may have it.
-    fn is_free(&self) -> bool {
+    pub(super) fn is_free(&self) -> bool {
         !self.leased && !self.core.is_closed() && !self.core.is_held() && self.core.is_clean()
+    }
+
+    /// Whether somebody has it for himself.
+    pub(super) fn is_lent(&self) -> bool {
+        self.leased
     }
 }
 
@@ -290,18 +301,34 @@ pub(crate) struct PgPool {
 
 #[pymethods]
 impl PgPool {
-    /// A pool without connections, for `loop`. At most `depth_max` queries share a connection.
+    /// A pool without connections, for `loop`, of at most `size_max`. At most `depth_max` queries
+    /// share a connection; none waits longer than `wait_s_max` for one.
     #[new]
-    #[pyo3(signature = (loop_, *, depth_max, pipelining))]
-    fn new(loop_: Py<PyAny>, depth_max: usize, pipelining: bool) -> Self {
+    #[pyo3(signature = (loop_, *, size_max, depth_max, pipelining, wait_s_max = None))]
+    fn new(
+        loop_: Py<PyAny>,
+        size_max: usize,
+        depth_max: usize,
+        pipelining: bool,
+        wait_s_max: Option<f64>,
+    ) -> Self {
         let core = Arc::new(PoolCore {
             members: Mutex::default(),
             depth_max: AtomicUsize::new(depth_max),
             pipelining: AtomicBool::new(pipelining),
+            size_max,
+            growing: AtomicUsize::new(0),
+            wait_max: wait_s_max.map(seconds),
+            watched: Mutex::default(),
             on_demand: Mutex::default(),
             on_dirty: Mutex::default(),
         });
         Self { core, loop_ }
+    }
+
+    /// Says how many connections are being made: who waits for those is not sent behind others.
+    fn set_growing(&self, count: usize) {
+        self.core.growing.store(count, Ordering::Relaxed);
     }
 
     /// Calls `callable` when the pool may want more connections.

@@ -1,10 +1,10 @@
 //! Those who wait for a connection of a pool, in their order.
 
 use super::awaitable::{PgOperation, Retry};
-use super::{errors, link};
+use super::errors;
 use pyo3::prelude::*;
-use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 /// How many may wait for a connection of one pool.
 const WAITING_MAX: usize = 65_536;
@@ -13,8 +13,8 @@ const SWEEP_MIN: usize = 64;
 
 /// What waits for a connection.
 pub(super) enum Waiting {
-    /// A query that any connection may take.
-    Query(Py<PgOperation>, Retry),
+    /// A query that any connection may take, since when.
+    Query(Py<PgOperation>, Retry, Instant),
     /// Somebody who wants a connection for himself.
     Lease(Py<PgOperation>),
 }
@@ -23,8 +23,22 @@ impl Waiting {
     /// Who is told.
     pub(super) fn owner(&self) -> &Py<PgOperation> {
         match self {
-            Self::Query(owner, _) | Self::Lease(owner) => owner,
+            Self::Query(owner, ..) | Self::Lease(owner) => owner,
         }
+    }
+
+    /// When it has waited too long: by its own timeout, or after `wait_max`. Whoever wants a
+    /// connection for himself sees to that himself.
+    pub(super) fn deadline(&self, wait_max: Option<Duration>) -> Option<Instant> {
+        let Self::Query(_, retry, since) = self else {
+            return None;
+        };
+        let own = retry.shape.timeout_s.map(seconds);
+        let wait = match (own, wait_max) {
+            (Some(own), Some(wait_max)) => own.min(wait_max),
+            (own, wait_max) => own.or(wait_max)?,
+        };
+        since.checked_add(wait)
     }
 }
 
@@ -55,16 +69,29 @@ impl Queue {
         Ok(())
     }
 
-    pub(super) fn front(&self) -> Option<&Waiting> {
-        self.waiting.front()
-    }
-
     pub(super) fn pop_front(&mut self) -> Option<Waiting> {
         self.waiting.pop_front()
     }
 
     pub(super) fn push_front(&mut self, waiting: Waiting) {
         self.waiting.push_front(waiting);
+    }
+
+    /// The first of all deadlines.
+    pub(super) fn deadline(&self, wait_max: Option<Duration>) -> Option<Instant> {
+        let deadlines = self.waiting.iter();
+        deadlines.filter_map(|one| one.deadline(wait_max)).min()
+    }
+
+    /// Takes out those whose deadline is over.
+    pub(super) fn take_late(&mut self, wait_max: Option<Duration>) -> Vec<Waiting> {
+        let now = Instant::now();
+        let is_late = |one: &Waiting| one.deadline(wait_max).is_some_and(|it| it <= now);
+        let (late, rest) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition::<VecDeque<_>, _>(is_late);
+        self.waiting = rest;
+        late.into()
     }
 
     /// Empties the queue.
@@ -81,36 +108,7 @@ impl Queue {
     }
 }
 
-/// Ends an operation with `TimeoutError` if it still waits after so many seconds.
-///
-/// # Errors
-/// When the loop is closed.
-pub(super) fn expire_later(operation: &Bound<'_, PgOperation>, after_s: f64) -> PyResult<()> {
-    let py = operation.py();
-    let expiry = PgExpiry {
-        operation: PyWeakrefReference::new(operation)?.unbind(),
-    };
-    link::call_later(
-        operation.get().loop_of(py),
-        after_s,
-        Bound::new(py, expiry)?,
-    )
-}
-
-/// What a timer calls for [`expire_later`].
-#[pyclass(frozen, module = "fasterapi._core")]
-struct PgExpiry {
-    operation: Py<PyWeakrefReference>,
-}
-
-#[pymethods]
-impl PgExpiry {
-    fn __call__(&self, py: Python<'_>) {
-        if let Some(operation) = self.operation.bind(py).upgrade()
-            && let Ok(operation) = operation.cast::<PgOperation>()
-            && operation.get().is_queued()
-        {
-            PgOperation::fail_early(operation, errors::timeout());
-        }
-    }
+/// A duration of Python's; one that cannot be is for ever, or over.
+pub(super) fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
 }

@@ -31,6 +31,8 @@ pub(crate) struct Statement {
     template: BindTemplate,
     /// Running it may change what the session has set.
     pub(crate) may_dirty: bool,
+    /// Running it may wait for locks on rows.
+    pub(crate) may_lock: bool,
     pub(crate) since: Instant,
     used: AtomicU64,
 }
@@ -76,6 +78,7 @@ impl Statement {
         let names: Vec<_> = columns.iter().map(|column| column.0.as_str()).collect();
         Ok(Arc::new(Self {
             may_dirty: may_change_session(&definition.query),
+            may_lock: may_lock_rows(&definition.query),
             descriptor: Descriptor::new(py, &names, definition.record_class)?,
             json_keys: names.iter().map(|name| json_key(name)).collect(),
             template: template("", &definition.name, &parameters, &decoders)?,
@@ -246,10 +249,22 @@ pub(crate) fn may_change_session(query: &str) -> bool {
             .iter()
             .any(|own| word.eq_ignore_ascii_case(own))
     };
+    words(query).any(|word| is_word(word) && !(changes_rows && is_of_rows(word)))
+}
+
+/// Whether a query may wait for others' locks on rows; plain SELECTs do not.
+fn may_lock_rows(query: &str) -> bool {
+    // FOR UPDATE and FOR SHARE, in all their forms.
+    const WORDS: &[&str] = &[
+        "update", "share", "insert", "delete", "merge", "lock", "truncate",
+    ];
+    words(query).any(|word| WORDS.iter().any(|one| word.eq_ignore_ascii_case(one)))
+}
+
+fn words(query: &str) -> impl Iterator<Item = &str> {
     query
         .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
         .filter(|word| !word.is_empty())
-        .any(|word| is_word(word) && !(changes_rows && is_of_rows(word)))
 }
 
 fn first_word(query: &str) -> &str {

@@ -127,6 +127,7 @@ class Holder:
         if (
             core.is_dirty
             or core.in_flight
+            or connection._slow
             or core.is_held
             or core.status != "I"
             or pool._must_reset
@@ -166,6 +167,12 @@ class Holder:
             if connection.is_closed():
                 return
             async with asyncio.timeout(deadline.left()):
+                if core.is_stuck:
+                    await connection._until_quiet()
+                if core.in_flight or connection._slow:
+                    raise InterfaceError(
+                        "cannot release a connection while an operation is in progress on it"
+                    )
                 if pool._reset is not None:
                     await connection._end_transaction(None)
                     await pool._reset(connection)

@@ -125,7 +125,7 @@ class PoolGrowth:
             self._spawn(holder.clean())
 
     def _on_demand(self) -> None:
-        """Somebody waits, or shares a connection: make more of them, if there is room."""
+        """Somebody waits: make more connections, if there is room."""
         core = self._core
         if self._closing or core is None or not self._initialized:
             return
@@ -143,7 +143,7 @@ class PoolGrowth:
                 return
             if holder.is_vacant:
                 holder.is_connecting = True
-                self._growing += 1
+                self._set_growing(1)
                 wanted -= 1
                 self._spawn(self._grow(holder))
 
@@ -164,10 +164,14 @@ class PoolGrowth:
                 core.fail_first(error)
         finally:
             holder.is_connecting = False
-            self._growing -= 1
+            self._set_growing(-1)
             if core.waiting:
                 # Those who came meanwhile; one more of them learns of the next failure.
                 self._on_demand()
+
+    def _set_growing(self, more: int) -> None:
+        self._growing += more
+        self._core.set_growing(self._growing)
 
     def _demand_later(self) -> None:
         if self._retry is None:

@@ -134,7 +134,11 @@ class Pool(PoolQueries, PoolGrowth):
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         self._core = PgPool(
-            self._loop, depth_max=self._pipeline_depth_max, pipelining=self._pipelining
+            self._loop,
+            size_max=self._maxsize,
+            depth_max=self._pipeline_depth_max,
+            pipelining=self._pipelining,
+            wait_s_max=self._acquire_timeout_s,
         )
         self._core.set_on_demand(self._on_demand)
         self._core.set_on_dirty(self._on_dirty)
@@ -453,11 +457,11 @@ def create_pool(
     is given back. Without it only a session that was changed is reset; ``always_reset=True`` does
     so every time, as asyncpg.
 
-    The pool's own queries (``pool.fetch(...)``) go to an idle connection; where there is none they
-    are sent behind others, up to ``pipeline_depth_max`` on one connection. ``pipelining=False``
-    lets them wait instead, for poolers that do not bear it.
+    The pool's own queries (``pool.fetch(...)``) go to an idle connection; where all are busy the
+    next idle one takes several of those that wait, ``pipeline_depth_max`` at most.
+    ``pipelining=False`` has it take one, for poolers that do not bear more.
 
-    ``acquire_timeout`` bounds each wait for a connection, in seconds. The other arguments are
+    ``acquire_timeout`` bounds each wait for a connection, a query's too, in seconds. The other arguments are
     those of ``connect``.
     """
     return Pool(
