@@ -102,14 +102,9 @@ def test_every_request_gets_its_own_rows(serve: Serve, postgres: Cluster) -> Non
     settled(server)
 
 
-@pytest.mark.xfail(
-    OURS,
-    strict=False,
-    reason="an abandoned query that has others behind it is not cancelled, and they wait for it",
-)
 def test_clients_that_go_away(serve: Serve, postgres: Cluster) -> None:
     """Their queries end at the server, their connections go back, and no row reaches another."""
-    server = start(serve, postgres, exit_code=None if OURS else 0)
+    server = start(serve, postgres)
     generator = random.Random(7)
     ended = threading.Event()
 

@@ -461,8 +461,8 @@ def create_pool(
     next idle one takes several of those that wait, ``pipeline_depth_max`` at most.
     ``pipelining=False`` has it take one, for poolers that do not bear more.
 
-    ``acquire_timeout`` bounds each wait for a connection, a query's too, in seconds. The other arguments are
-    those of ``connect``.
+    ``acquire_timeout`` bounds each wait for a connection, a query's too, in seconds. The other
+    arguments are those of ``connect``.
     """
     return Pool(
         dsn,
