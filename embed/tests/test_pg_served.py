@@ -27,13 +27,19 @@ POOL_SIZE = 4
 SOON_S = 15.0
 
 
-def start(serve: Serve, postgres: Cluster, shards: int = 1, exit_code: int | None = 0) -> Server:
+def start(
+    serve: Serve,
+    postgres: Cluster,
+    *options: str,
+    shards: int = 1,
+    exit_code: int | None = 0,
+) -> Server:
     """The application over this server; skips what this binary does not have."""
     env = own_virtual_environment()
     env |= {"PG_DRIVER": NAME, "DATABASE_URL": postgres.dsn(sslmode="prefer")}
     if OURS and not binary_has_driver(serve, env):
         pytest.skip(f"this binary has no {NAME}")
-    return serve("postgres_app", shards=shards, env=env, exit_code=exit_code)
+    return serve("postgres_app", *options, shards=shards, env=env, exit_code=exit_code)
 
 
 def binary_has_driver(serve: Serve, env: dict[str, str]) -> bool:
@@ -141,6 +147,21 @@ def test_clients_that_go_away(serve: Serve, postgres: Cluster) -> None:
     with server.client() as client:
         for number in range(20):
             check_every_way(client, number * 100)
+
+
+def test_an_answer_that_takes_too_long(serve: Serve, postgres: Cluster) -> None:
+    """504, the query ends at the server, and the shard goes on."""
+    server = start(serve, postgres, "--answer-timeout-s", "1")
+    with server.client() as client:
+        began = time.monotonic()
+        answer = client.get("/slow/1")
+        assert answer.status_code == 504
+        assert answer.json() == {"detail": "Gateway Timeout"}
+        assert 0.9 < time.monotonic() - began < SOON_S
+        asleep = "query LIKE '%pg_sleep(20)%' AND state = 'active' AND usename = 'scram'"
+        wait_until(lambda: postgres.sessions(asleep) == 0, SOON_S, "the late query to end")
+        check_every_way(client, 1000)
+    settled(server)
 
 
 @pytest.mark.parametrize("how", ["kill", "restart"])

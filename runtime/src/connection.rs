@@ -213,6 +213,7 @@ impl<A: Application> Connection<A> {
                 Metrics::add(&self.shard.metrics.timeouts);
                 match self.entry.phase() {
                     Phase::Head | Phase::Body => Some(Stop::Refuse(408)),
+                    Phase::Handler => Some(Stop::Refuse(LATE)),
                     _ => Some(Stop::Gone),
                 }
             }
@@ -289,6 +290,9 @@ impl<A: Application> Connection<A> {
         }
     }
 }
+
+/// The status of what the handler has not answered in time.
+pub(crate) const LATE: u16 = 504;
 
 /// Whether what came behind the first `seen` bytes can have ended a head or broken a bound.
 fn may_end(bytes: &[u8], seen: usize, limits: &HeadLimits) -> bool {

@@ -27,7 +27,7 @@ pub(crate) enum Phase {
     Head,
     /// For more of a request body.
     Body,
-    /// For its handler: no deadline.
+    /// For its handler: no deadline, unless the answer has one.
     Handler,
     /// For the next event of its event stream: no deadline.
     Events,
@@ -53,6 +53,8 @@ pub(crate) struct Entry {
     phase: Cell<Phase>,
     since_ms: Cell<u64>,
     deadline_ms: Cell<u64>,
+    /// When the handler must have begun its answer.
+    answer_due_ms: Cell<u64>,
     cut: Cell<Option<Cut>>,
     waker: RefCell<Option<Waker>>,
 }
@@ -68,9 +70,12 @@ impl Entry {
         // What ended an earlier wait says nothing about this one.
         self.cut.set(None);
         self.since_ms.set(now_ms);
-        self.deadline_ms.set(limit.map_or(u64::MAX, |limit| {
-            now_ms.saturating_add(limit).saturating_add(SWEEP_MS)
-        }));
+        let no_limit = match phase {
+            Phase::Handler => self.answer_due_ms.get(),
+            _ => u64::MAX,
+        };
+        self.deadline_ms
+            .set(limit.map_or(no_limit, |limit| after(now_ms, limit)));
     }
 
     /// Why the present wait must end, if it must.
@@ -92,6 +97,11 @@ impl Entry {
             crate::reactor::wake(waker);
         }
     }
+}
+
+/// The moment that is surely `limit_ms` later: the clock may be late by a sweep.
+fn after(now_ms: u64, limit_ms: u64) -> u64 {
+    now_ms.saturating_add(limit_ms).saturating_add(SWEEP_MS)
 }
 
 /// All open connections of a shard and its coarse clock.
@@ -136,6 +146,7 @@ impl Deadlines {
             phase: Cell::new(Phase::Idle),
             since_ms: Cell::new(self.now_ms.get()),
             deadline_ms: Cell::new(u64::MAX),
+            answer_due_ms: Cell::new(u64::MAX),
             cut: Cell::new(None),
             waker: RefCell::new(None),
         });
@@ -148,6 +159,13 @@ impl Deadlines {
         entry.wait_for(phase, self.now_ms.get(), limit_ms);
         self.due_ms
             .set(self.due_ms.get().min(entry.deadline_ms.get()));
+    }
+
+    /// Lets a connection wait for its handler, which must answer within `limit_ms`.
+    pub(crate) fn wait_for_answer(&self, entry: &Entry, limit_ms: Option<u64>) {
+        let due_ms = limit_ms.map_or(u64::MAX, |limit| after(self.now_ms.get(), limit));
+        entry.answer_due_ms.set(due_ms);
+        self.wait_for(entry, Phase::Handler, None);
     }
 
     /// Notes that a connection has closed; its entry goes with the next look.

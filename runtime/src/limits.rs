@@ -17,6 +17,9 @@ pub struct Limits {
     pub header_timeout_s: f64,
     /// How long a body may go without a byte, in seconds; then 408.
     pub body_timeout_s: f64,
+    /// How long a handler may take to begin its answer, in seconds; then it is cancelled and the
+    /// answer is 504. 0: for ever.
+    pub answer_timeout_s: f64,
     /// How long a connection may idle between requests, in seconds.
     pub keep_alive_timeout_s: f64,
     /// How long a peer may leave our bytes unread, in seconds.
@@ -50,6 +53,7 @@ impl Default for Limits {
             body_bytes_max: 16 * 1024 * 1024,
             header_timeout_s: 10.0,
             body_timeout_s: 30.0,
+            answer_timeout_s: 0.0,
             keep_alive_timeout_s: 75.0,
             send_timeout_s: 30.0,
             pipelined_requests_max: 32,

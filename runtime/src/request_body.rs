@@ -3,7 +3,7 @@
 use crate::answer::{Answer, AnswerReceiver};
 use crate::application::Application;
 use crate::body_feed::BodyFeed;
-use crate::connection::{Connection, READ_AHEAD_BYTES_MAX, Stop};
+use crate::connection::{Connection, LATE, READ_AHEAD_BYTES_MAX, Stop};
 use crate::deadlines::Phase;
 use crate::reactor;
 use crate::workspace::{ReceiveBuffer, Workspace};
@@ -181,7 +181,8 @@ impl<A: Application> Connection<A> {
         mut pump: Option<&mut BodyPump>,
     ) -> Result<Answer, Stop> {
         let mut finished = false;
-        self.shard.wait_for(&self.entry, Phase::Handler, None);
+        let limit_ms = self.shard.times.answer_ms;
+        self.shard.deadlines.wait_for_answer(&self.entry, limit_ms);
         let outcome = poll_fn(|cx| {
             if let Poll::Ready(answer) = receiver.poll_answer(cx) {
                 // A cancelled handler has no answer, and nobody waits for one.
@@ -204,11 +205,15 @@ impl<A: Application> Connection<A> {
                         Poll::Pending => Poll::Pending,
                     }
                 }
+                // The handler is cancelled when the receiver goes.
+                Poll::Ready(Err(Stop::Refuse(LATE))) => {
+                    Poll::Ready(Ok(Answer::json(LATE, r#"{"detail":"Gateway Timeout"}"#)))
+                }
                 Poll::Ready(Err(stop)) => Poll::Ready(Err(stop)),
             }
         })
         .await;
-        self.shard.wait_for(&self.entry, Phase::Handler, None);
+        self.shard.deadlines.wait_for_answer(&self.entry, None);
         outcome
     }
 

@@ -54,6 +54,8 @@ pub struct ShardOptions<A> {
 pub(crate) struct Times {
     pub(crate) header_ms: u64,
     pub(crate) body_ms: u64,
+    /// `None`: handlers take as long as they take.
+    pub(crate) answer_ms: Option<u64>,
     pub(crate) keep_alive_ms: u64,
     pub(crate) send_ms: u64,
     /// `None`: no peer is pinged.
@@ -160,6 +162,7 @@ impl<A: Application> Shard<A> {
             times: Times {
                 header_ms: ms(limits.header_timeout_s),
                 body_ms: ms(limits.body_timeout_s),
+                answer_ms: Some(ms(limits.answer_timeout_s)).filter(|ms| *ms > 0),
                 keep_alive_ms: ms(limits.keep_alive_timeout_s),
                 send_ms: ms(limits.send_timeout_s),
                 websocket_ping_ms: Some(ms(limits.websocket_ping_interval_s)).filter(|ms| *ms > 0),

@@ -41,6 +41,11 @@ pub struct LimitOptions {
           allow_negative_numbers = true, default_value_t = Limits::default().body_timeout_s)]
     pub body_timeout_s: f64,
 
+    /// How long a handler may take to begin its answer, in seconds; then 504. 0: for ever
+    #[arg(long, env = "FASTERAPI_ANSWER_TIMEOUT_S", hide_env_values = true, value_name = "SECONDS",
+          allow_negative_numbers = true, default_value_t = Limits::default().answer_timeout_s)]
+    pub answer_timeout_s: f64,
+
     /// How long a connection may idle between requests, in seconds
     #[arg(long, env = "FASTERAPI_KEEP_ALIVE_TIMEOUT_S", hide_env_values = true,
           value_name = "SECONDS", allow_negative_numbers = true,
@@ -78,6 +83,7 @@ impl LimitOptions {
             body_bytes_max: self.body_bytes_max,
             header_timeout_s: self.header_timeout_s,
             body_timeout_s: self.body_timeout_s,
+            answer_timeout_s: self.answer_timeout_s,
             keep_alive_timeout_s: self.keep_alive_timeout_s,
             send_timeout_s: self.send_timeout_s,
             pipelined_requests_max: self.pipelined_requests_max,
@@ -109,6 +115,9 @@ impl LimitOptions {
         }
         positive_time("--header-timeout-s", self.header_timeout_s)?;
         positive_time("--body-timeout-s", self.body_timeout_s)?;
+        if self.answer_timeout_s != 0.0 {
+            positive_time("--answer-timeout-s", self.answer_timeout_s)?;
+        }
         positive_time("--keep-alive-timeout-s", self.keep_alive_timeout_s)?;
         positive_time("--send-timeout-s", self.send_timeout_s)?;
         at_least(

@@ -1,7 +1,11 @@
 //! What happens when a peer, or the shard, takes its time.
 
 use crate::harness::{PATIENCE, Server, ready};
-use runtime::{Answer, AnswerBody, Limits};
+use runtime::{Answer, AnswerBody, AnswerSender, Limits, Reply, answer_slot};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 fn short(limits: &mut Limits) {
@@ -171,4 +175,32 @@ fn a_shard_that_was_held_up_does_not_blame_its_peers() {
     assert_eq!(head.response().text(), "hello");
     assert_eq!(body.response().text(), "got");
     assert_eq!(idle.get("/").text(), "hello");
+}
+
+#[test]
+fn a_handler_that_is_late_is_given_up_and_the_connection_goes_on() {
+    let given_up = Arc::new(AtomicUsize::new(0));
+    let counted = given_up.clone();
+    let server = Server::start(move |setup| {
+        setup.limits.answer_timeout_s = 0.6;
+        let kept: Rc<RefCell<Vec<AnswerSender>>> = Rc::default();
+        setup.get("/never", move |_| {
+            let (sender, receiver) = answer_slot();
+            let counted = counted.clone();
+            sender.on_abandoned(Box::new(move || {
+                counted.fetch_add(1, Ordering::SeqCst);
+            }));
+            kept.borrow_mut().push(sender);
+            Reply::Later(receiver)
+        });
+        setup.get("/", |_| ready(Answer::text(200, "in time")));
+    });
+    let mut client = server.connect();
+    for turn in 1..=2 {
+        let begun = Instant::now();
+        assert_eq!(client.get("/never").status, 504);
+        within(begun, 550, 1_600);
+        assert_eq!(given_up.load(Ordering::SeqCst), turn);
+        assert_eq!(client.get("/").body, b"in time");
+    }
 }
