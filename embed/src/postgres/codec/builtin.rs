@@ -17,11 +17,10 @@ pub(super) fn kind_of(oid: u32) -> Option<(String, TypeKind)> {
     let kind = match known.kind() {
         _ if oid == INT2VECTOR => TypeKind::Vector(Type::INT2.oid()),
         _ if oid == OIDVECTOR => TypeKind::Vector(Type::OID.oid()),
-        Kind::Array(element) => TypeKind::Array {
-            element: element.oid(),
-            // The only type whose elements may hold commas.
-            delimiter: if *element == Type::BOX { b';' } else { b',' },
-        },
+        Kind::Array(element) => array_of(element),
+        // The catalogue calls these pseudo-types, but their values are arrays as any other's.
+        _ if known == Type::RECORD_ARRAY => array_of(&Type::RECORD),
+        _ if known == Type::CSTRING_ARRAY => array_of(&Type::CSTRING),
         Kind::Range(subtype) => TypeKind::Range(subtype.oid()),
         // The table says what the bounds are, not which range it is of.
         Kind::Multirange(subtype) => TypeKind::MultirangeOf(subtype.oid()),
@@ -37,6 +36,14 @@ pub(super) fn kind_of(oid: u32) -> Option<(String, TypeKind)> {
         _ => TypeKind::Base,
     };
     Some((known.name().to_owned(), kind))
+}
+
+fn array_of(element: &Type) -> TypeKind {
+    TypeKind::Array {
+        element: element.oid(),
+        // The only type whose elements may hold commas.
+        delimiter: if *element == Type::BOX { b';' } else { b',' },
+    }
 }
 
 /// The identifier of a built-in type, by its name.
