@@ -45,3 +45,17 @@ async def test_arrays_of_records(pg: Any, postgres: Cluster) -> None:
         if OURS:
             made = await connection.fetch_json("SELECT array[row(1, 'a'), NULL] AS a")
             assert json.loads(bytes(made)) == [{"a": [[1, "a"], None]}]
+
+
+@ours_only
+@in_loop
+async def test_json_that_only_python_reads(pg: Any, postgres: Cluster) -> None:
+    """One value must not keep all others from whoever asks."""
+    deep = "[" * 500 + "]" * 500
+    for text in (deep, '"\\ud800"', '{"\\udfff": ["\\ud800x"]}'):
+        async with connected(pg, postgres) as connection:
+            sql = f"SELECT n, '{text}'::json AS j FROM numbers ORDER BY n"
+            rows = await connection.fetch(sql)
+            assert [tuple(row) for row in rows] == [(n, json.loads(text)) for n in (1, 2)]
+            made = await connection.fetch_json(sql)
+            assert bytes(made) == f'[{{"n":1,"j":{text}}},{{"n":2,"j":{text}}}]'.encode()

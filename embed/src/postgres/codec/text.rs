@@ -73,7 +73,7 @@ impl JsonForm {
         if self.as_text {
             return Ok(PyString::from_bytes(py, text)?.into_any());
         }
-        json_in::parse(py, text)
+        json_in::parse(py, text).or_else(|error| loads(py, text, error))
     }
 
     pub(super) fn encode(self, value: &Bound<'_, PyAny>, out: &mut BytesMut) -> PyResult<()> {
@@ -86,6 +86,22 @@ impl JsonForm {
         out.put_slice(&json_out::to_json(value)?);
         Ok(())
     }
+}
+
+/// What `json.loads` makes of JSON that the quick parser refused with `refusal`: values nested
+/// very deeply, and lone surrogates, which the server's `json` may hold.
+fn loads<'py>(py: Python<'py>, text: &[u8], refusal: PyErr) -> PyResult<Bound<'py, PyAny>> {
+    static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let text = PyString::from_bytes(py, text)?;
+    let loaded = LOADS.import(py, "json", "loads")?.call1((text,));
+    loaded.map_err(|error| {
+        // Of what is no JSON at all, the first words are as good.
+        if error.is_instance_of::<PyValueError>(py) {
+            refusal
+        } else {
+            error
+        }
+    })
 }
 
 pub(super) fn put_bytes(value: &Bound<'_, PyAny>, out: &mut BytesMut) -> PyResult<()> {
