@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from postgres_driver import OURS, in_loop
+from postgres_driver import OURS, in_loop, within
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -59,3 +60,87 @@ async def test_json_that_only_python_reads(pg: Any, postgres: Cluster) -> None:
             assert [tuple(row) for row in rows] == [(n, json.loads(text)) for n in (1, 2)]
             made = await connection.fetch_json(sql)
             assert bytes(made) == f'[{{"n":1,"j":{text}}},{{"n":2,"j":{text}}}]'.encode()
+
+
+TO_STDOUT = "COPY numbers TO STDOUT"
+FROM_STDIN = "COPY numbers FROM STDIN"
+
+
+@in_loop
+async def test_copy_to_stdout_as_a_query(pg: Any, postgres: Cluster) -> None:
+    """Nobody takes its data, and the connection is of use after it."""
+    async with connected(pg, postgres) as connection:
+        assert await connection.execute(TO_STDOUT) == "COPY 2"
+        assert await connection.execute(f"{TO_STDOUT}; SELECT 1") == "SELECT 1"
+        assert await connection.fetch(TO_STDOUT) == []
+        assert await connection.fetchrow(TO_STDOUT) is None
+        assert await connection.fetchval(TO_STDOUT) is None
+        assert await (await connection.prepare(TO_STDOUT)).fetch() == []
+        await connection.executemany(TO_STDOUT, [(), ()])
+        async with connection.transaction():
+            assert [row async for row in connection.cursor(TO_STDOUT)] == []
+        assert await connection.fetchval("SELECT count(*) FROM numbers") == 2
+
+
+@ours_only
+@in_loop
+async def test_copy_from_stdin_as_a_query(pg: Any, postgres: Cluster) -> None:
+    """It says what to use instead, and nothing else comes to harm."""
+
+    async def with_cursor(connection: Any) -> None:
+        async with connection.transaction():
+            async for _ in connection.cursor(FROM_STDIN):
+                pass
+
+    async def with_statement(connection: Any) -> None:
+        await (await connection.prepare(FROM_STDIN)).fetch()
+
+    ways = {
+        "execute": lambda connection: connection.execute(FROM_STDIN),
+        "script": lambda connection: connection.execute(
+            f"INSERT INTO numbers VALUES (3); {FROM_STDIN}; INSERT INTO numbers VALUES (4)"
+        ),
+        "fetch": lambda connection: connection.fetch(FROM_STDIN),
+        "fetchval": lambda connection: connection.fetchval(FROM_STDIN),
+        "executemany": lambda connection: connection.executemany(FROM_STDIN, [()]),
+        "cursor": with_cursor,
+        "statement": with_statement,
+    }
+    for name, way in ways.items():
+        async with connected(pg, postgres) as connection:
+            for _ in range(2):
+                with pytest.raises(pg.InterfaceError, match="copy_records_to_table"):
+                    await within(SOON_S, way(connection))
+                assert not connection.is_closed(), name
+                assert not connection.is_in_transaction(), name
+                # The answer to this question and to no other.
+                assert await within(SOON_S, connection.fetchval("SELECT 5")) == 5, name
+                assert await connection.fetchval("SELECT count(*) FROM numbers") == 2, name
+
+
+@ours_only
+@in_loop
+async def test_copy_from_stdin_before_others(pg: Any, postgres: Cluster) -> None:
+    """What others have asked is answered; a pipeline is taken back as a whole."""
+    async with pg.create_pool(postgres.dsn(), min_size=1, max_size=1) as pool:
+        await pool.execute("DROP TABLE IF EXISTS shared; CREATE TABLE shared (n int)")
+        asked = [pool.fetchval("SELECT $1::int", n) for n in range(5)]
+        both = [*asked[:2], pool.fetch("COPY shared FROM STDIN"), *asked[2:]]
+        got = await within(SOON_S, asyncio.gather(*both, return_exceptions=True))
+        assert isinstance(got.pop(2), pg.InterfaceError)
+        assert got == [0, 1, 2, 3, 4]
+        assert await within(SOON_S, pool.fetchval("SELECT 7")) == 7
+
+        async def in_pipeline() -> None:
+            async with pool.pipeline() as batch:
+                batch.execute("INSERT INTO shared VALUES (1)")
+                batch.fetch("COPY shared FROM STDIN")
+                batch.execute("INSERT INTO shared VALUES (2)")
+
+        with pytest.raises(pg.InterfaceError, match="copy_to_table"):
+            await within(SOON_S, in_pipeline())
+        assert await within(SOON_S, pool.fetchval("SELECT count(*) FROM shared")) == 0
+        async with pool.pipeline() as batch:
+            count = batch.execute("COPY shared TO STDOUT")
+            one = batch.fetchval("SELECT 1")
+        assert (count.result(), one.result()) == ("COPY 0", 1)

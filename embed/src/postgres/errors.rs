@@ -17,6 +17,13 @@ fn make(py: Python<'_>, name: &str, message: &str) -> PyErr {
     made.map_or_else(|error| error, PyErr::from_value)
 }
 
+/// A COPY ... FROM STDIN where nobody has data for it.
+pub(crate) fn no_copy_data(py: Python<'_>) -> PyErr {
+    let problem = "COPY ... FROM STDIN cannot be run as a query";
+    let hint = "HINT:  Use copy_to_table() or copy_records_to_table().";
+    interface(py, &format!("{problem}\n{hint}"))
+}
+
 /// A use of the driver that cannot work.
 pub(crate) fn interface(py: Python<'_>, message: &str) -> PyErr {
     make(py, "InterfaceError", message)

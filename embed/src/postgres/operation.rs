@@ -57,6 +57,11 @@ pub(crate) enum Flow {
     Next,
     /// Somebody may wait for what has changed.
     Changed,
+    /// The server waits for data that nobody has: it is told so, and so is the owner at the end.
+    NoData {
+        /// The command came by Execute, so that the copy has swallowed its Sync.
+        with_sync: bool,
+    },
     /// The owner is to be told now; the operation itself is over.
     Tell(PyResult<Py<PyAny>>),
 }
@@ -145,6 +150,17 @@ impl Operation {
             (Work::CopyOut(feed), tag::COPY_DATA) => Ok(feed.data(py, body)),
             (Work::CopyOut(_), tag::COPY_OUT_RESPONSE | tag::COPY_DONE) => Ok(Flow::Next),
             (Work::CopyIn(start), tag::COPY_IN_RESPONSE) => Ok(start.accepted()),
+            (Work::Rows(_) | Work::Status, tag::COPY_IN_RESPONSE) => {
+                self.error.get_or_insert_with(|| errors::no_copy_data(py));
+                Ok(Flow::NoData {
+                    with_sync: matches!(self.work, Work::Rows(_)),
+                })
+            }
+            // Queries have rows and COPY ... TO STDOUT has none: its data is for `copy_out` only.
+            (
+                Work::Rows(_) | Work::Status,
+                tag::COPY_OUT_RESPONSE | tag::COPY_DATA | tag::COPY_DONE,
+            ) => Ok(Flow::Next),
             _ => Err(Error::PostgresProtocol(
                 "a message that does not belong here",
             )),

@@ -6,11 +6,14 @@ use super::errors;
 use super::operation::{Flow, Operation, Work};
 use super::tls;
 use crate::event_loop::EventLoop;
+use bytes::BytesMut;
 use pyo3::prelude::*;
 use runtime::postgres::{Received, Wire};
 use runtime::protocols::Error;
 use runtime::protocols::Parsed;
-use runtime::protocols::postgres::{ErrorFields, Message, TransactionStatus, parse_frame, tag};
+use runtime::protocols::postgres::{
+    ErrorFields, Message, TransactionStatus, frontend, parse_frame, tag,
+};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -205,8 +208,26 @@ impl Core {
                 }
             }
             Flow::Changed => self.changed.fire(py),
+            Flow::NoData { with_sync } => self.send_no_data(py, with_sync)?,
             Flow::Tell(result) => self.tell(py, current, result, is_now),
         }
+        Ok(())
+    }
+
+    /// Answers a COPY ... FROM STDIN that was sent as a query.
+    fn send_no_data(self: &Arc<Self>, py: Python<'_>, with_sync: bool) -> PyResult<()> {
+        // The server takes whatever was asked meanwhile for data, and hangs up.
+        if !locked(&self.queue).is_empty() {
+            let problem = "COPY ... FROM STDIN was sent as a query, and others after it";
+            return Err(errors::protocol(py, problem));
+        }
+        let mut bytes = BytesMut::new();
+        frontend::copy_fail("the client sent it as a query, without data", &mut bytes)
+            .map_err(errors::request)?;
+        if with_sync {
+            frontend::sync(&mut bytes);
+        }
+        self.send_more(py, &bytes);
         Ok(())
     }
 
