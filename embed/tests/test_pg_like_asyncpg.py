@@ -144,3 +144,34 @@ async def test_copy_from_stdin_before_others(pg: Any, postgres: Cluster) -> None
             count = batch.execute("COPY shared TO STDOUT")
             one = batch.fetchval("SELECT 1")
         assert (count.result(), one.result()) == ("COPY 0", 1)
+
+
+@in_loop
+async def test_a_session_changed_by_cursors_and_copies(pg: Any, postgres: Cluster) -> None:
+    """The next who borrows the connection does not see it."""
+    change = "SELECT set_config('fasterapi.mark', $1, false)"
+
+    async def drop(data: bytes) -> None:
+        """Take it."""
+
+    async def iterate(connection: Any) -> None:
+        async with connection.transaction():
+            async for _ in connection.cursor(change, "seen"):
+                pass
+
+    async def take(connection: Any) -> None:
+        async with connection.transaction():
+            await (await connection.cursor(change, "seen")).fetchrow()
+
+    async def copied(connection: Any) -> None:
+        await connection.copy_from_query(change, "seen", output=drop)
+
+    async with pg.create_pool(postgres.dsn(), min_size=1, max_size=1) as pool:
+        for act in (iterate, take, copied):
+            async with pool.acquire() as connection:
+                await act(connection)
+                mark = await connection.fetchval("SELECT current_setting('fasterapi.mark', true)")
+                assert mark == "seen"
+            async with pool.acquire() as connection:
+                mark = await connection.fetchval("SELECT current_setting('fasterapi.mark', true)")
+            assert not mark, act.__name__

@@ -61,6 +61,7 @@ impl PgConnection {
         let submission = Submission {
             query: Some(sql),
             timeout_s,
+            may_dirty: may_change_session(sql),
             ..Submission::default()
         };
         self.core
@@ -367,6 +368,7 @@ impl PgConnection {
             let submission = Submission {
                 query: Some(&statement.query),
                 timeout_s: timeout,
+                may_dirty: statement.may_dirty,
                 ..Submission::default()
             };
             let work = Work::Rows(Rows::new(statement.clone(), sink));
