@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
+import warnings
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 from postgres_driver import OURS, in_loop, within
@@ -144,6 +147,68 @@ async def test_copy_from_stdin_before_others(pg: Any, postgres: Cluster) -> None
             count = batch.execute("COPY shared TO STDOUT")
             one = batch.fetchval("SELECT 1")
         assert (count.result(), one.result()) == ("COPY 0", 1)
+
+
+def forgotten(make: Any) -> list[str]:
+    """The warnings when what ``make`` gives is dropped."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        make()
+        gc.collect()
+    assert all(one.category is RuntimeWarning for one in caught)
+    return [str(one.message) for one in caught]
+
+
+@in_loop
+async def test_a_forgotten_await_is_told(pg: Any, postgres: Cluster) -> None:
+    """Nothing was sent then, which is hard to find otherwise."""
+    async with connected(pg, postgres) as connection:
+        sql = "INSERT INTO numbers VALUES (3)"
+        for make, name in (
+            (lambda: connection.execute(sql), "Connection.execute"),
+            (
+                lambda: connection.execute("INSERT INTO numbers VALUES ($1)", 3),
+                "Connection.execute",
+            ),
+            (lambda: connection.fetch(sql), "Connection.fetch"),
+            (lambda: connection.fetchrow(sql), "Connection.fetchrow"),
+            (lambda: connection.fetchval(sql), "Connection.fetchval"),
+            (lambda: connection.executemany(sql, []), "executemany"),
+        ):
+            (told,) = forgotten(make)
+            assert told.startswith("coroutine '"), told
+            assert told.endswith(f"{name}' was never awaited"), told
+        assert await connection.fetchval("SELECT count(*) FROM numbers") == 2
+        # What was closed or thrown away on purpose was not forgotten.
+        assert forgotten(lambda: connection.fetch(sql).close()) == []
+        task = asyncio.ensure_future(connection.fetch(sql))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        del task
+        assert forgotten(lambda: None) == []
+        assert await connection.fetchval("SELECT count(*) FROM numbers") == 2
+
+
+@in_loop
+async def test_a_forgotten_await_under_a_strict_filter(pg: Any, postgres: Cluster) -> None:
+    """An exception that is on its way arrives; the warning itself cannot be raised."""
+    async with pg.create_pool(postgres.dsn(), min_size=1, max_size=1) as pool:
+        with (
+            warnings.catch_warnings(),
+            mock.patch("sys.unraisablehook") as hook,
+        ):
+            warnings.simplefilter("error", RuntimeWarning)
+
+            def lose() -> None:
+                kept = pool.fetch("SELECT 1")
+                raise KeyError(type(kept).__name__)
+
+            with pytest.raises(KeyError):
+                lose()
+            gc.collect()
+        (call,) = hook.call_args_list
+        assert str(call.args[0].exc_value).endswith("fetch' was never awaited")
 
 
 @in_loop

@@ -4,9 +4,9 @@
 //! abandons the operation: what the server still answers is dropped and given to nobody.
 
 use super::core::Core;
-use super::errors;
 use super::pin::Pin;
 use super::waiter::Waiter;
+use super::{errors, forgotten};
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
@@ -61,6 +61,8 @@ enum Stage {
 
 struct State {
     stage: Stage,
+    /// What the program has called.
+    name: &'static str,
     waiter: Option<Waiter>,
     result: Option<PyResult<Py<PyAny>>>,
     abandoned: bool,
@@ -71,6 +73,14 @@ struct State {
     retry: Option<Retry>,
     /// Takes back what came of it when nobody is left to be given it.
     take_back: Option<TakeBack>,
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        if let Stage::New(_) = self.stage {
+            forgotten::warn(self.name);
+        }
+    }
 }
 
 /// An operation of the driver, to be awaited once.
@@ -100,6 +110,7 @@ impl PgOperation {
     ) -> Self {
         let state = State {
             stage: Stage::New(Box::new(begin)),
+            name: "a query of fasterapi.pg",
             waiter: None,
             result: None,
             abandoned: false,
@@ -113,6 +124,12 @@ impl PgOperation {
             loop_,
             _owner: None,
         }
+    }
+
+    /// Says what the program has called to get it.
+    pub(crate) fn named(self, name: &'static str) -> Self {
+        self.state().name = name;
+        self
     }
 
     /// The same on the connection `core`.

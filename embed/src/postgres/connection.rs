@@ -7,11 +7,12 @@ use super::copy::{CopyInStart, CopyOutFeed, PgCopyIn, PgCopyOut};
 use super::core::{Core, Settings, locked};
 use super::descriptions::{Described, PgDescriptions};
 use super::errors;
+use super::forgotten;
 use super::link::Link;
 use super::login;
 use super::operation::{Prepared, Work};
 use super::query::{begin_query, send_query};
-use super::rows::{Rows, Sink};
+use super::rows::{Rows, Sink, mode};
 use super::state::PgState;
 use super::statement::{ColumnTuple, Definition, PgStatement, Statement, may_change_session};
 use super::submission::Submission;
@@ -171,6 +172,7 @@ impl PgConnection {
         PgOperation::on(&self.core, args.py(), move |owner| {
             begin_query(&core, owner, retry)
         })
+        .named(forgotten::connection_method(mode))
     }
 
     /// Runs a prepared statement once.
@@ -250,6 +252,7 @@ impl PgConnection {
                 frontend::query(&sql, out).map_err(errors::request)
             })
         })
+        .named(forgotten::connection_method(mode::STATUS))
     }
 
     /// Prepares `sql` as `name`: the oids of its parameters, and its columns.

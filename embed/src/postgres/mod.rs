@@ -15,6 +15,7 @@ mod core;
 mod descriptions;
 mod errors;
 mod first_use;
+mod forgotten;
 mod hooks;
 mod link;
 mod login;

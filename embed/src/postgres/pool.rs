@@ -6,6 +6,7 @@
 use super::awaitable::{Begun, PgOperation, Retry, Shape};
 use super::connection::PgConnection;
 use super::core::{Core, locked};
+use super::forgotten::pool_method;
 use super::pool_batch::Batch;
 use super::pool_queue::{Queue, Waiting, seconds};
 use super::query::begin_query;
@@ -423,7 +424,7 @@ impl PgPool {
             args: args.unbind(),
             shape,
         };
-        PgOperation::new(loop_, move |owner| core.begin(owner, retry))
+        PgOperation::new(loop_, move |owner| core.begin(owner, retry)).named(pool_method(mode))
     }
 
     /// Takes an idle connection for oneself: what was given to `add`.
