@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import collections.abc
 import contextlib
+import copy
 import gc
 import json
+import operator
 import warnings
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -209,6 +212,27 @@ async def test_a_forgotten_await_under_a_strict_filter(pg: Any, postgres: Cluste
             gc.collect()
         (call,) = hook.call_args_list
         assert str(call.args[0].exc_value).endswith("fetch' was never awaited")
+
+
+@in_loop
+async def test_records_as_sequences(pg: Any, postgres: Cluster) -> None:
+    """They can be reversed; they are no tuples and match no patterns."""
+    async with connected(pg, postgres) as connection:
+        row = await connection.fetchrow("SELECT 1 AS a, 'x' AS b")
+        assert list(reversed(row)) == ["x", 1]
+        assert row in [None, (1, "x")]
+        assert dict(row) == {"a": 1, "b": "x"}
+        for kind in (collections.abc.Sequence, collections.abc.Mapping, tuple):
+            assert not isinstance(row, kind)
+        match row:
+            case [_, _]:
+                pytest.fail("it is a sequence")
+            case {"a": _}:
+                pytest.fail("it is a mapping")
+        with pytest.raises(TypeError, match="concatenated"):
+            operator.concat(row, ())
+        with pytest.raises(TypeError, match="cannot pickle"):
+            copy.copy(row)
 
 
 @in_loop

@@ -3,6 +3,7 @@
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyIndexError, PyKeyError, PyTypeError};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyIterator, PyList, PySlice, PyString, PyTuple, PyType};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -159,6 +160,12 @@ impl Record {
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
         self.tuple(py)?.try_iter()
+    }
+
+    fn __reversed__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        static REVERSED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let reversed = REVERSED.import(py, "builtins", "reversed")?;
+        reversed.call1((self.tuple(py)?,))
     }
 
     fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
