@@ -264,3 +264,17 @@ async def test_a_session_changed_by_cursors_and_copies(pg: Any, postgres: Cluste
             async with pool.acquire() as connection:
                 mark = await connection.fetchval("SELECT current_setting('fasterapi.mark', true)")
             assert not mark, act.__name__
+
+
+@in_loop
+async def test_mocks(pg: Any) -> None:
+    """`unittest.mock` asks which methods are coroutines."""
+    names = ["fetch", "fetchrow", "fetchval", "execute", "executemany"]
+    proxies = [pg.pool.PoolConnectionProxy] if OURS else []
+    for kind in (pg.Connection, pg.Pool, *proxies):
+        for double in (mock.AsyncMock(spec=kind), mock.create_autospec(kind, instance=True)):
+            for name in names:
+                assert asyncio.iscoroutinefunction(getattr(kind, name)), name
+                method = getattr(double, name)
+                method.return_value = [name]
+                assert await method("SELECT 1", []) == [name]

@@ -6,6 +6,7 @@ import functools
 import re
 from typing import Any
 
+from fasterapi.pg._coroutines import marked
 from fasterapi.pg._deadline import seconds
 from fasterapi.pg._models import ModelQueries
 from fasterapi.pg._queries import FIRST, JSON, RECORDS, STATUS, VALUE
@@ -193,3 +194,5 @@ def _on_one(name: str) -> Callable[..., Any]:
 
 for _name in ("copy_from_table", "copy_from_query", "copy_to_table", "copy_records_to_table"):
     setattr(PoolQueries, _name, _on_one(_name))
+for _name in ("execute", "fetch", "fetchrow", "fetchval", "fetch_json"):
+    marked(getattr(PoolQueries, _name))

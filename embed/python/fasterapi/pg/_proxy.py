@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from fasterapi.pg._coroutines import passing_on
 from fasterapi.pg.connection import Connection
 from fasterapi.pg.exceptions import InterfaceError
 
@@ -27,7 +28,7 @@ def _passed_on(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
             )
         return getattr(connection, name)(*args, **kwargs)
 
-    return call
+    return passing_on(method, call)
 
 
 class _Proxy:

@@ -7,6 +7,7 @@ from typing import Any
 
 from fasterapi.pg._batch import run_batch
 from fasterapi.pg._connect import check_record_class
+from fasterapi.pg._coroutines import marked
 from fasterapi.pg._deadline import Deadline, seconds
 from fasterapi.pg._models import ModelQueries
 from fasterapi.pg._parts import ConnectionParts
@@ -388,3 +389,7 @@ async def wait_for_change(core: PgConnection, timeout_s: float | None) -> None:
     """Wait until anything that ``core`` tells has changed; raises ``TimeoutError``."""
     async with asyncio.timeout(timeout_s):
         await core.change()
+
+
+for _name in ("execute", "fetch", "fetchrow", "fetchval", "fetch_json"):
+    marked(getattr(QueryMixin, _name))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any, TypeVar
 
+from fasterapi.pg._coroutines import passing_on
 from fasterapi.pg.exceptions import InterfaceError
 
 TYPE_CHECKING = False
@@ -46,4 +47,4 @@ def guarded(method: F) -> F:
             self._check_owner(method.__name__)
         return method(self, *args, **kwargs)
 
-    return checked  # type: ignore[return-value]
+    return passing_on(method, checked)  # type: ignore[return-value]
