@@ -278,3 +278,18 @@ async def test_mocks(pg: Any) -> None:
                 method = getattr(double, name)
                 method.return_value = [name]
                 assert await method("SELECT 1", []) == [name]
+
+
+@in_loop
+async def test_an_iteration_ends_with_its_loan(pg: Any, postgres: Cluster) -> None:
+    """Also in the midst of the rows that it has."""
+    async with pg.create_pool(postgres.dsn(), min_size=1, max_size=1) as pool:
+        async with pool.acquire() as connection, connection.transaction():
+            rows = aiter(connection.cursor("SELECT generate_series(1, 9)", prefetch=5))
+            assert (await anext(rows))[0] == 1
+        with pytest.raises(pg.InterfaceError, match="released back to the pool"):
+            await anext(rows)
+        async with pool.acquire() as connection, connection.transaction():
+            statement = await connection.prepare("SELECT generate_series(1, 9)")
+            got = [row[0] async for row in statement.cursor(prefetch=2)]
+            assert got == list(range(1, 10))

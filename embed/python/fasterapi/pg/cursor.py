@@ -144,12 +144,16 @@ class CursorIterator(_Portal):
         """Itself."""
         return self
 
-    @guarded
     async def __anext__(self) -> Any:
         """The next row."""
+        # As `guarded` does: for each row, one more call would be felt.
+        if self._releases != self._connection._releases:
+            self._check_owner("__anext__")
         if self._statement is not None:
             self._statement.check_open()
-        if not self._rows and not self._exhausted:
+        if self._rows:
+            return self._rows.popleft()
+        if not self._exhausted:
             deadline = Deadline(self._factory._timeout_s)
             if self._name is None:
                 await self._bind(deadline)
