@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterable, Iterable
 from http import HTTPStatus
 from typing import Any
@@ -11,7 +12,7 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
-from fasterapi import Body, FasterAPI, Response, StaticFiles
+from fasterapi import Body, Depends, FasterAPI, Response, StaticFiles
 from fasterapi.exceptions import FastAPIError, ResponseValidationError, RouteError
 from fasterapi.responses import FileResponse, HTMLResponse, JSONResponse, StreamingResponse
 from fasterapi.sse import EventSourceResponse, ServerSentEvent, format_sse_event
@@ -39,6 +40,30 @@ def app_with(handler: Any, **options: Any) -> FasterAPI:
     app = FasterAPI()
     app.get("/", **options)(handler)
     return app
+
+
+@pytest.mark.skipif(
+    not hasattr(inspect, "markcoroutinefunction"), reason="it is new in Python 3.12"
+)
+def test_a_function_marked_as_a_coroutine_is_awaited() -> None:
+    """As an endpoint and as a dependency."""
+
+    async def told(text: str) -> str:
+        return text
+
+    def dependency() -> Any:
+        return told("dependency")
+
+    needed = Depends(dependency)
+
+    def endpoint(value: Any = needed) -> Any:
+        return told(f"endpoint of {value}")
+
+    for function in (dependency, endpoint):
+        inspect.markcoroutinefunction(function)  # type: ignore[attr-defined,unused-ignore]
+    app = FasterAPI()
+    app.get("/")(endpoint)
+    assert ask(app).json() == "endpoint of dependency"
 
 
 def test_the_response_model_filters() -> None:

@@ -136,7 +136,7 @@ def is_marked_coroutine(function: Any) -> bool:
     if isinstance(flags, int) and flags & (_COROUTINE | _ITERABLE_COROUTINE):
         return True
     # The marks of inspect.markcoroutinefunction, and of asyncio before Python 3.12.
-    if getattr(function, "_is_coroutine_mark", None) is not None:
+    if getattr(function, "_is_coroutine_marker", None) is not None:
         import inspect
 
         return inspect.iscoroutinefunction(function)
