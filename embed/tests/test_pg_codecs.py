@@ -50,7 +50,7 @@ NUMERIC, RECORD, VOID, UUID, JSONB, INT4RANGE, INT4MULTIRANGE = (
     3904,
     4451,
 )
-XID8, MONEYS, JSONBS, PG_SNAPSHOT = 5069, 791, 3807, 5038
+XID8, MONEYS, JSONBS, PG_SNAPSHOT, ANYARRAY = 5069, 791, 3807, 5038, 2277
 MINE = 100_000
 
 
@@ -288,6 +288,28 @@ def test_a_type_that_contains_itself_ends() -> None:
     assert types.format(MINE) == 0
     types.add(MINE, "public", "loop", "domain", element=MINE)
     assert types.format(MINE) == 0
+
+
+@here
+@pytest.mark.parametrize("kind", ["row", "array"])
+def test_values_within_values_end(kind: str) -> None:
+    """Some hundred levels are more than anybody has; the stack is not endless."""
+    types = PgTypes()
+
+    def nested(levels: int) -> bytes:
+        if kind == "row":
+            wrap, innermost = struct.pack("!2i", 1, RECORD), bytes(4)
+        else:
+            wrap = struct.pack("!5i", 1, 0, ANYARRAY, 1, 1)
+            innermost = struct.pack("!3i", 0, 0, INT4)
+        sizes = [len(innermost) + (len(wrap) + 4) * level for level in range(levels)]
+        return b"".join(wrap + struct.pack("!i", size) for size in reversed(sizes)) + innermost
+
+    oid = RECORD if kind == "row" else ANYARRAY
+    for read in (types.decode, types.json):
+        read(oid, nested(200))
+        with pytest.raises(ValueError, match="too many of them"):
+            read(oid, nested(200_000))
 
 
 @here

@@ -9,10 +9,41 @@ use bytes::{BufMut, BytesMut};
 use pyo3::exceptions::{PyNotImplementedError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping, PyTuple};
+use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
 
 /// The type identifier and the length that come before each field.
 const FIELD_BYTES: usize = 8;
+
+/// Values within values that say their types themselves, at most: the stack is not endless, and
+/// nobody knows what a server sends.
+const LEVELS_MAX: u32 = 256;
+
+thread_local! {
+    static LEVELS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Being within a value that says itself what it is of.
+pub(super) struct Level(());
+
+impl Level {
+    /// # Errors
+    /// When there are too many around it.
+    pub(super) fn enter() -> Result<Self, Malformed> {
+        let levels = LEVELS.get();
+        if levels >= LEVELS_MAX {
+            return Err(Malformed("rows within rows, too many of them"));
+        }
+        LEVELS.set(levels + 1);
+        Ok(Self(()))
+    }
+}
+
+impl Drop for Level {
+    fn drop(&mut self) {
+        LEVELS.set(LEVELS.get() - 1);
+    }
+}
 
 /// A field of a composite type.
 #[derive(Debug)]
@@ -171,6 +202,7 @@ pub(super) fn decode_row<'py>(
     types: &WeakTypes,
     bytes: &[u8],
 ) -> PyResult<Bound<'py, PyAny>> {
+    let _level = Level::enter()?;
     let mut reader = Reader::new(bytes);
     let count = reader.count(FIELD_BYTES)?;
     let mut values = Vec::with_capacity(count);

@@ -7,7 +7,7 @@
 
 use super::array::Shape as ArrayShape;
 use super::calendar::{DAY_US, Moment};
-use super::composite::binary_codec;
+use super::composite::{Level, binary_codec};
 use super::geometry::Shape;
 use super::interval::Parts;
 use super::network::{Network, write_mac};
@@ -143,6 +143,7 @@ impl Codec {
                 list(numbers, out, |number, out| float(number.into(), out))
             }
             Self::AnyArray(types) => {
+                let _level = Level::enter()?;
                 let mut reader = Reader::new(bytes);
                 let shape = ArrayShape::parse(&mut reader)?;
                 let element = binary_codec(types, shape.element_oid);
@@ -381,6 +382,7 @@ fn elements(
 }
 
 fn row(types: &WeakTypes, bytes: &[u8], out: &mut Vec<u8>) -> Written {
+    let _level = Level::enter()?;
     let mut reader = Reader::new(bytes);
     let count = reader.count(0)?;
     list(0..count, out, |_, out| {

@@ -175,6 +175,7 @@ impl Codec {
             Self::Hstore => extension::decode_hstore(py, bytes),
             Self::Vector(vector) => vector.decode(py, bytes),
             Self::AnyArray(types) => {
+                let _level = composite::Level::enter()?;
                 let mut reader = Reader::new(bytes);
                 let shape = array::Shape::parse(&mut reader)?;
                 let element = composite::binary_codec(types, shape.element_oid);
