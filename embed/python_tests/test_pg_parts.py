@@ -6,8 +6,9 @@ import struct
 
 import pytest
 
+from fasterapi._core import PgTypes
 from fasterapi.pg._copy_options import copy_options, copy_target
-from fasterapi.pg._copy_records import HEADER, TRAILER, encode_records
+from fasterapi.pg._copy_records import encode_records
 from fasterapi.pg._deadline import Deadline, seconds
 from fasterapi.pg._listeners import Listener, quote_identifier
 from fasterapi.pg._mogrify import TOKEN
@@ -78,23 +79,17 @@ def test_queries_that_change_the_session_share_no_connection(query, shares):
     assert plain is shares
 
 
-class FakeTypes:
-    """Integers in four bytes, one type that deals in text."""
-
-    def format(self, oid):
-        return 0 if oid == 25 else 1
-
-    def info(self, oid):
-        return ("pg_catalog", "text", "base")
-
-    def encode(self, oid, value):
-        if not isinstance(value, int):
-            raise TypeError("an integer is required")
-        return struct.pack("!i", value)
+INT4, MONEY = 23, 790
+# COPY, "Binary Format": signature, flags, length of the extension; in place of a record's count.
+HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack("!ii", 0, 0)
+TRAILER = struct.pack("!h", -1)
 
 
 async def joined(oids, records):
-    return b"".join([piece async for piece in encode_records(FakeTypes(), oids, records)])
+    pieces = encode_records(PgTypes(), oids, records)
+    if hasattr(pieces, "__aiter__"):
+        return b"".join([piece async for piece in pieces])
+    return b"".join(pieces)
 
 
 @pytest.mark.parametrize("is_async", [False, True])
@@ -105,14 +100,28 @@ def test_records_are_written_in_copys_binary_format(is_async):
         for record in [(1, None), (2, 3)]:
             yield record
 
-    data = asyncio.run(joined([23, 23], later() if is_async else [(1, None), (2, 3)]))
+    data = asyncio.run(joined([INT4, INT4], later() if is_async else [(1, None), (2, 3)]))
     rows = struct.pack("!hiii", 2, 4, 1, -1) + struct.pack("!hiiii", 2, 4, 2, 4, 3)
     assert data == HEADER + rows + TRAILER
 
 
+def test_records_are_sent_in_pieces():
+    records = [(number,) for number in range(20_000)]
+    pieces = list(encode_records(PgTypes(), [INT4], iter(records)))
+    assert len(pieces) > 2
+    rows = b"".join(struct.pack("!hii", 1, 4, number) for (number,) in records)
+    assert b"".join(pieces) == HEADER + rows + TRAILER
+
+
 @pytest.mark.parametrize(
     ("oids", "records", "error"),
-    [([23], [("x",)], DataError), ([23], [(1, 2)], DataError), ([25], [], InternalClientError)],
+    [
+        ([INT4], [("x",)], DataError),
+        ([INT4], [(1, 2)], DataError),
+        ([INT4], [["x"], (1,)], DataError),
+        ([MONEY], [], InternalClientError),
+        ([0xFFFFFFFF], [], KeyError),
+    ],
 )
 def test_records_that_do_not_fit_are_refused(oids, records, error):
     import asyncio
