@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import struct
 
-from fasterapi.pg._socket import Peer, ask_for_tls, open_peer, python_context
+from fasterapi.pg._socket import Peer, ask_for_tls, open_peer, python_context, python_tls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import asyncio
+
     from fasterapi.pg._config import ConnectParameters
 
 __all__ = ["request_cancel"]
@@ -33,21 +34,23 @@ async def request_cancel(
     request = struct.pack("!iiI", 12 + len(secret), CANCEL_REQUEST_CODE, pid) + secret
     plain = await open_peer(loop, peer)
     try:
-        if is_tls and await ask_for_tls(loop, plain, params):
-            context = python_context(params)
-            reader, writer = await asyncio.open_connection(
-                sock=plain, ssl=context, server_hostname=peer.host if context.check_hostname else ""
-            )
-            try:
-                writer.write(request)
-                await reader.read()
-            finally:
-                writer.close()
+        if not is_tls:
+            await loop.sock_sendall(plain, request)
+            while await loop.sock_recv(plain, 64):
+                pass
+            plain.close()
             return
-        if is_tls:
+        if not await ask_for_tls(loop, plain, params):
             raise ConnectionError("the server would take the request to cancel only in the clear")
-        await loop.sock_sendall(plain, request)
-        while await loop.sock_recv(plain, 64):
-            pass
-    finally:
+        context = python_context(params)
+    except BaseException:
         plain.close()
+        raise
+    # From here on the socket is a transport's, which alone may close it.
+    reader, writer = await python_tls(loop, plain, context, peer.host)
+    try:
+        writer.write(request)
+        await reader.read()
+    finally:
+        # The server has hung up, or nobody waits for it: there is nothing to say good-bye to.
+        writer.transport.abort()

@@ -13,7 +13,14 @@ from fasterapi.pg._config import ConnectOptions, SessionAttribute, resolve
 from fasterapi.pg._connect_config import ConnectionConfig
 from fasterapi.pg._deadline import seconds
 from fasterapi.pg._introspect import Catalog
-from fasterapi.pg._socket import Peer, ask_for_tls, open_socket, relay_tls, wants_tls
+from fasterapi.pg._socket import (
+    Peer,
+    ask_for_tls,
+    open_socket,
+    python_context,
+    relay_tls,
+    wants_tls,
+)
 from fasterapi.pg._ssl import SSLMode, SSLNegotiation, TlsSettings, in_openssls_words, prepared_tls
 from fasterapi.pg.exceptions import (
     InterfaceError,
@@ -238,16 +245,17 @@ async def _log_in(
 
     params, config = blueprint.params, blueprint.config
     plain, peer = await open_socket(loop, address)
-    by_python = False
+    context: ssl.SSLContext | None = None
     try:
         if encrypted:
             encrypted = await _offer_tls(loop, plain, params, address)
         if encrypted and not isinstance(params.ssl, TlsSettings):
-            plain = await relay_tls(loop, plain, params, peer.host)
-            by_python = True
+            context = python_context(params)
     except BaseException:
         plain.close()
         raise
+    if context is not None:
+        plain = await relay_tls(loop, plain, context, peer.host)
     types = PgTypes(json_as_text=config.json_as_text, extensions=config.extensions)
     core = PgConnection(
         plain.detach(),
@@ -258,7 +266,7 @@ async def _log_in(
         message_bytes_max=config.message_bytes_max,
     )
     try:
-        if encrypted and not by_python:
+        if encrypted and context is None:
             await _encrypt(core, params, peer.host)
         await _authenticate(loop, core, params, password)
     except BaseException:

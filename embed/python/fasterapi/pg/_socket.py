@@ -15,7 +15,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fasterapi.pg._config import Address, ConnectParameters
 
-__all__ = ["Peer", "ask_for_tls", "open_peer", "open_socket", "relay_tls", "wants_tls"]
+__all__ = [
+    "Peer",
+    "ask_for_tls",
+    "open_peer",
+    "open_socket",
+    "python_context",
+    "python_tls",
+    "relay_tls",
+    "wants_tls",
+]
 
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 DIRECT_ALPN = "postgresql"
@@ -110,58 +119,96 @@ def python_context(params: ConnectParameters) -> ssl.SSLContext:
     return given
 
 
+class _NotYet(asyncio.Protocol):
+    """Leaves all that comes to the protocol after it, an end of the connection too."""
+
+    def connection_made(self, transport: Any) -> None:
+        transport.pause_reading()
+
+
+async def python_tls(
+    loop: asyncio.AbstractEventLoop, plain: socket.socket, context: ssl.SSLContext, host: str
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """TLS by Python over ``plain``, which this takes over: it is closed whatever happens."""
+    taken: list[_NotYet] = []
+
+    def take() -> _NotYet:
+        taken.append(_NotYet())
+        return taken[0]
+
+    try:
+        transport, _ = await loop.create_connection(take, sock=plain)
+    except BaseException:
+        # A transport that has it closes it by itself. Were it closed under that, the loop would
+        # take the next socket of the same number for the transport's.
+        if not taken:
+            plain.close()
+        raise
+    reader = asyncio.StreamReader(loop=loop)
+    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    try:
+        # In two steps: a transport that begins with TLS cannot be aborted before its handshake.
+        encrypted = await loop.start_tls(
+            transport, protocol, context, server_hostname=host if context.check_hostname else None
+        )
+        if encrypted is None:
+            raise ConnectionResetError("the server closed the connection during the TLS handshake")
+    except BaseException:
+        transport.abort()
+        raise
+    protocol.connection_made(encrypted)
+    return reader, asyncio.StreamWriter(encrypted, protocol, reader, loop)
+
+
 async def relay_tls(
-    loop: asyncio.AbstractEventLoop, plain: socket.socket, params: ConnectParameters, host: str
+    loop: asyncio.AbstractEventLoop, plain: socket.socket, context: ssl.SSLContext, host: str
 ) -> socket.socket:
     """A socket that speaks plainly, for one over which Python does TLS.
 
     For a caller's own ``ssl.SSLContext``: what it holds cannot be taken out of it, so it is Python
-    that encrypts, between the server's socket and one end of a pair.
+    that encrypts, between the server's socket and one end of a pair. ``plain`` is taken over.
     """
-    context = python_context(params)
-    try:
-        reader, writer = await asyncio.open_connection(
-            sock=plain, ssl=context, server_hostname=host if context.check_hostname else ""
-        )
-    except BaseException:
-        plain.close()
-        raise
+    reader, writer = await python_tls(loop, plain, context, host)
     inner, outer = socket.socketpair()
     inner.setblocking(False)
     outer.setblocking(False)
-    task = loop.create_task(_relay(loop, inner, reader, writer))
-    _relays.add(task)
-    task.add_done_callback(_relays.discard)
-    return outer
+    tasks = {
+        loop.create_task(_upwards(loop, inner, writer)),
+        loop.create_task(_downwards(loop, inner, reader)),
+    }
 
-
-async def _relay(
-    loop: asyncio.AbstractEventLoop,
-    inner: socket.socket,
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-) -> None:
-    """Carry bytes both ways until one side has ended."""
-    upwards = loop.create_task(_upwards(loop, inner, writer))
-    try:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(RELAY_BYTES):
-                await loop.sock_sendall(inner, data)
-    finally:
+    def on_end(task: asyncio.Task[None]) -> None:
+        # Here and not in the tasks: one that is cancelled before it has begun does nothing.
+        _relays.discard(task)
+        tasks.discard(task)
+        if task.cancelled():
+            writer.transport.abort()
+        else:
+            writer.close()
         # Wakes the other direction. The socket must stay open until that has let go of it.
         with contextlib.suppress(OSError):
             inner.shutdown(socket.SHUT_RDWR)
-        await asyncio.wait([upwards])
-        inner.close()
+        if not tasks:
+            inner.close()
+
+    for task in tuple(tasks):
+        _relays.add(task)
+        task.add_done_callback(on_end)
+    return outer
+
+
+async def _downwards(
+    loop: asyncio.AbstractEventLoop, inner: socket.socket, reader: asyncio.StreamReader
+) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(RELAY_BYTES):
+            await loop.sock_sendall(inner, data)
 
 
 async def _upwards(
     loop: asyncio.AbstractEventLoop, inner: socket.socket, writer: asyncio.StreamWriter
 ) -> None:
-    try:
-        with contextlib.suppress(OSError):
-            while data := await loop.sock_recv(inner, RELAY_BYTES):
-                writer.write(data)
-                await writer.drain()
-    finally:
-        writer.close()
+    with contextlib.suppress(OSError):
+        while data := await loop.sock_recv(inner, RELAY_BYTES):
+            writer.write(data)
+            await writer.drain()
