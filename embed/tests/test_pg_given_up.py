@@ -13,6 +13,8 @@ import pytest
 from postgres_driver import in_loop, within
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
     from postgres_cluster import Cluster
 
 pytestmark = pytest.mark.seconds(120)
@@ -119,3 +121,126 @@ async def test_a_request_to_cancel_over_tls(pg: Any, postgres: Cluster, kind: st
         connection.terminate()
         await turn(2)
         await can_connect(pg, postgres)
+
+
+def slow_arguments() -> Iterator[tuple[float, str]]:
+    """More than a batch sends before it looks round; the first alone takes long."""
+    for _ in range(10**6):
+        yield 30.0, "x" * 5000
+
+
+@pytest.mark.parametrize("where", ["outside", "in a transaction"])
+@pytest.mark.parametrize("way", ["executemany", "fetchmany"])
+@in_loop
+async def test_a_long_batch(pg: Any, postgres: Cluster, way: str, where: str) -> None:
+    """It ends with its task, and the server stops."""
+    connection = await pg.connect(**postgres.arguments())
+    query = f"SELECT pg_sleep($1), length($2::text) /* {way} {where} */"
+
+    async def run() -> None:
+        async with asyncio.timeout(0.3):
+            if where == "outside":
+                await getattr(connection, way)(query, slow_arguments())
+                return
+            async with connection.transaction():
+                await getattr(connection, way)(query, slow_arguments())
+
+    with pytest.raises(TimeoutError):
+        await within(SOON_S / 2, run())
+    assert await within(SOON_S / 2, connection.fetchval("SELECT 1")) == 1
+    assert not connection.is_in_transaction()
+    assert postgres.sessions(f"query LIKE '%/* {way} {where}%' AND state = 'active'") == 0
+    await connection.close()
+
+
+@in_loop
+async def test_nothing_of_a_batch_that_is_given_up(pg: Any, postgres: Cluster) -> None:
+    """Cancelled at any moment, it has not taken effect."""
+    connection = await pg.connect(**postgres.arguments())
+    await connection.execute("CREATE TEMPORARY TABLE kept (n int, filler text)")
+
+    def endless() -> Iterator[tuple[int, str]]:
+        while True:
+            yield 1, "x" * 3000
+
+    for step in range(20):
+        task = asyncio.create_task(
+            connection.executemany("INSERT INTO kept VALUES ($1, $2)", endless())
+        )
+        await asyncio.sleep(0.02 + step * 0.003)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await within(SOON_S, task)
+        assert await within(SOON_S, connection.fetchval("SELECT count(*) FROM kept")) == 0
+    await connection.close()
+
+
+async def records() -> AsyncIterator[tuple[str]]:
+    """Without an end."""
+    while True:
+        await asyncio.sleep(0.001)
+        yield ("x" * 2000,)
+
+
+async def copy(connection: Any, stopped: asyncio.Event) -> None:
+    """COPY whose time is over."""
+    await connection.copy_records_to_table("frozen", records=records(), timeout=1.0)
+
+
+async def batch(connection: Any, stopped: asyncio.Event) -> None:
+    """A batch whose task is cancelled."""
+    async with asyncio.timeout(1.0):
+        rows = (("x" * 2000,) for _ in range(10**7))
+        await connection.executemany("INSERT INTO frozen VALUES ($1)", rows)
+
+
+async def transaction(connection: Any, stopped: asyncio.Event) -> None:
+    """A block whose time is over: its rollback is not possible any more."""
+    async with asyncio.timeout(1.0), connection.transaction():
+        await stopped.wait()
+        await connection.fetch("SELECT 1")
+
+
+@pytest.mark.parametrize("work", [copy, batch, transaction])
+@in_loop
+async def test_a_server_that_stands_still(
+    pg: Any, own_postgres: Cluster, work: Callable[[Any, asyncio.Event], Awaitable[None]]
+) -> None:
+    """Whatever goes on ends soon after its time, with ``TimeoutError``, and is cut off."""
+    connection = await pg.connect(**own_postgres.arguments())
+    await connection.execute("CREATE TEMPORARY TABLE frozen (filler text)")
+    stopped = asyncio.Event()
+    task = asyncio.create_task(work(connection, stopped))
+    await asyncio.sleep(0.3)
+    own_postgres.pause()
+    stopped.set()
+    try:
+        with pytest.raises(TimeoutError):
+            await within(SOON_S + 3, task)
+        with pytest.raises((TimeoutError, pg.InterfaceError)):
+            await within(SOON_S + 3, connection.fetch("SELECT 1", timeout=SOON_S + 2))
+        assert connection.is_closed()
+    finally:
+        own_postgres.resume()
+
+
+@in_loop
+async def test_closing_where_nobody_hangs_up(pg: Any, own_postgres: Cluster) -> None:
+    """`close` without a timeout is bounded as well."""
+    connection = await pg.connect(**own_postgres.arguments())
+    own_postgres.pause()
+    try:
+        await within(SOON_S, connection.close())
+        assert connection.is_closed()
+    finally:
+        own_postgres.resume()
+
+
+@in_loop
+async def test_a_lost_connection_hides_no_error(pg: Any, postgres: Cluster) -> None:
+    """A block raises what it has raised, though its rollback is not possible."""
+    connection = await pg.connect(**postgres.arguments())
+    with pytest.raises(ZeroDivisionError):
+        async with connection.transaction():
+            connection.terminate()
+            raise ZeroDivisionError

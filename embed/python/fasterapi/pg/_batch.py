@@ -17,6 +17,9 @@ __all__ = ["run_batch"]
 
 UNSENT_BYTES_MAX = 1 << 18
 """Past so many bytes that the server has not taken, no more arguments are encoded."""
+REFUSAL_S_MAX = 1.0
+"""How long a server is given to say what it has against the arguments before those that failed, in
+seconds; then it is asked to stop."""
 
 
 async def run_batch(
@@ -47,20 +50,27 @@ async def run_batch(
                 else:
                     batch.feed()
             return await operation
-    except BaseException as error:
+    except Exception as error:
         if not batch.is_complete and not core.is_closed:
             batch.abandon()
             refusal = await _refusal(operation)
-            if refusal is not None and isinstance(error, Exception):
+            if refusal is not None:
                 # The server was first.
                 raise refusal from error
+        raise
+    except BaseException:
+        if not batch.is_complete and not core.is_closed:
+            batch.abandon()
+            # The server is asked to stop: what was sent may take it long.
+            operation.close()
         raise
 
 
 async def _refusal(operation: PgOperation) -> Exception | None:
     """What the server had against what was sent, but for what ends an abandoned batch."""
     try:
-        await operation
+        async with asyncio.timeout(REFUSAL_S_MAX):
+            await operation
     except InvalidCursorNameError:
         return None
     except PostgresError as error:
