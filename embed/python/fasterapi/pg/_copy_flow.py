@@ -17,6 +17,9 @@ __all__ = ["read_copy", "write_copy"]
 
 UNSENT_BYTES_MAX = 1 << 20
 """Past so many bytes that the server has not taken, the source is asked for no more."""
+SETTLE_S_MAX = 5.0
+"""How long a server is given to answer to what was taken back, in seconds; then it is asked to
+stop."""
 
 
 async def read_copy(core: PgConnection, sql: str, sink: Sink, timeout: float | None) -> str:
@@ -62,11 +65,16 @@ async def write_copy(
                     return str(await operation)
                 await core.change()
             await _send(core, copy, source)
-        except BaseException:
+        except Exception:
             if copy.fail("the source of the data failed"):
                 await _settle(operation)
             else:
                 operation.close()
+            raise
+        except BaseException:
+            copy.fail("the source of the data was given up")
+            # Nobody waits for the answer: the connection is held until it has come.
+            operation.close()
             raise
         copy.finish()
         return str(await operation)
@@ -97,4 +105,5 @@ async def _drain(core: PgConnection, copy: PgCopyIn) -> None:
 async def _settle(operation: Awaitable[str]) -> None:
     """Wait for the server's answer to what was taken back; it is an error by design."""
     with contextlib.suppress(Exception):
-        await operation
+        async with asyncio.timeout(SETTLE_S_MAX):
+            await operation

@@ -38,6 +38,8 @@ __all__ = ["Connection", "connect"]
 
 CANCEL_S_MAX = 5.0
 """How long a request to cancel may take, and the server to obey it, in seconds each."""
+GOODBYE_S_MAX = 5.0
+"""How long ``close`` waits for the server to hang up unless told, in seconds."""
 
 QUIET_POLL_S = 0.05
 """How often it is looked whether queries have ended, beside what is told, in seconds."""
@@ -242,7 +244,8 @@ class Connection(QueryMixin, ListenerMixin, CodecMixin, CopyMixin, metaclass=Con
         """Close the connection: what is in flight is cancelled, the server is told.
 
         Raises ``TimeoutError`` when that takes longer than ``timeout`` seconds; then the socket
-        is closed all the same.
+        is closed all the same. Without ``timeout`` a server that does not hang up is waited for
+        no longer than for ``GOODBYE_S_MAX``.
         """
         core = self._core
         if core.is_closed:
@@ -257,11 +260,20 @@ class Connection(QueryMixin, ListenerMixin, CodecMixin, CopyMixin, metaclass=Con
                     while core.in_flight and not core.is_closed:
                         await core.change()
                 core.say_goodbye()
-                while not core.is_closed:
-                    await core.change()
+                await self._hung_up(GOODBYE_S_MAX if timeout is None else None)
         except BaseException:
             core.terminate()
             raise
+
+    async def _hung_up(self, limit_s: float | None) -> None:
+        """Wait until the server has closed the connection; after ``limit_s`` close it here."""
+        core = self._core
+        try:
+            async with asyncio.timeout(limit_s):
+                while not core.is_closed:
+                    await core.change()
+        except TimeoutError:
+            core.terminate()
 
     async def _until_quiet(self) -> None:
         """Wait until no query is on its way."""

@@ -92,14 +92,29 @@ class Transaction(ConnectionResource):
                 # A generator that is thrown away after its connection was released: the
                 # connection's reset has ended the transaction.
                 return
+            if kind is not None and self._connection.is_closed():
+                # What the block has raised is more to the point.
+                return
             raise
         try:
             if kind is None:
                 await self._commit()
             else:
-                await self._rollback()
+                await self._roll_back_after(error)
         finally:
             self._managed = False
+
+    async def _roll_back_after(self, error: BaseException | None) -> None:
+        """Roll back; where that is not possible, ``error`` is still what the block raises."""
+        connection = self._connection
+        try:
+            await self._rollback()
+        except Exception:
+            if isinstance(error, Exception) and not connection.is_closed():
+                raise
+            # The server undoes what it is not told to commit. A cancellation that another error
+            # took the place of would be none for `asyncio.timeout` or a task group.
+            connection.terminate()
 
     @guarded
     async def start(self) -> None:
