@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import collections
 import inspect
 import random
 import ssl
@@ -13,6 +12,7 @@ from fasterapi.pg._config import ConnectOptions, SessionAttribute, resolve
 from fasterapi.pg._connect_config import ConnectionConfig
 from fasterapi.pg._deadline import seconds
 from fasterapi.pg._introspect import Catalog
+from fasterapi.pg._log_in import authenticate
 from fasterapi.pg._socket import (
     Peer,
     ask_for_tls,
@@ -37,11 +37,6 @@ if TYPE_CHECKING:
     from fasterapi.pg.connection import Connection
 
 __all__ = ["Blueprint", "check_record_class", "establish", "make_blueprint"]
-
-KEYS_MAX = 64
-"""How many derived keys of SCRAM are kept, so that a pool derives each once."""
-
-_keys: collections.OrderedDict[tuple[bytes, bytes, int], bytes] = collections.OrderedDict()
 
 
 class Blueprint(NamedTuple):
@@ -268,7 +263,7 @@ async def _log_in(
     try:
         if encrypted and context is None:
             await _encrypt(core, params, peer.host)
-        await _authenticate(loop, core, params, password)
+        await authenticate(loop, core, params, password)
     except BaseException:
         core.terminate()
         raise
@@ -295,37 +290,6 @@ async def _encrypt(core: PgConnection, params: ConnectParameters, host: str) -> 
         await core.tls(prepared_tls(params.ssl, is_direct=direct), host)
     except ssl.SSLError as error:
         raise in_openssls_words(error) from None
-
-
-async def _authenticate(
-    loop: asyncio.AbstractEventLoop,
-    core: PgConnection,
-    params: ConnectParameters,
-    password: bytes | None,
-) -> None:
-    from fasterapi._core import scram_key
-
-    settings = {
-        "client_encoding": "UTF8",
-        **(params.server_settings or {}),
-        "user": params.user,
-        "database": params.database or params.user,
-    }
-    wanted = await core.start(list(settings.items()), password)
-    if wanted is None:
-        return
-    salt, iterations = wanted
-    place = (password or b"", salt, iterations)
-    key = _keys.get(place)
-    if key is None:
-        # Thousands of rounds of HMAC by design: not on the loop.
-        key = await loop.run_in_executor(None, scram_key, password or b"", salt, iterations)
-        _keys[place] = key
-        while len(_keys) > KEYS_MAX:
-            _keys.popitem(last=False)
-    else:
-        _keys.move_to_end(place)
-    await core.authenticate(key)
 
 
 async def _password(given: Any, position: int) -> bytes | None:

@@ -216,7 +216,9 @@ def resolve_tls(mode: SSLMode, lookup: Lookup, *, system_only: bool) -> TlsSetti
         mode, roots = _roots(mode, lookup("sslrootcert", "PGSSLROOTCERT"))
         if mode >= SSLMode.verify_ca:
             revoked = _file(lookup("sslcrl", "PGSSLCRL"), "root.crl")
-    certificate = _file(lookup("sslcert", "PGSSLCERT"), "postgresql.crt")
+    certificate: str | None = None
+    if lookup("sslcertmode", "PGSSLCERTMODE") != "disable":
+        certificate = _file(lookup("sslcert", "PGSSLCERT"), "postgresql.crt")
     key = _file(lookup("sslkey", "PGSSLKEY"), "postgresql.key") if certificate else None
     return TlsSettings(
         mode=mode,
