@@ -85,7 +85,7 @@ def split_hosts(text: str) -> list[Host]:
     """The hosts of ``host[:port],...``.
 
     Addresses of IPv6 stand in brackets where a port follows; what begins with ``/`` or ``@`` is a
-    folder of Unix sockets and has no port.
+    folder of Unix sockets and has no port. In a URL it begins with ``%2F``, and may have one.
     """
     hosts: list[Host] = []
     for part in text.split(",") if text else ():
@@ -93,7 +93,7 @@ def split_hosts(text: str) -> list[Host]:
         if part.startswith("["):
             name, _, rest = part[1:].partition("]")
             port = rest.removeprefix(":")
-        elif not part.startswith(("/", "%2F", "%2f", "@")) and part.count(":") == 1:
+        elif not part.startswith(("/", "@")) and part.count(":") == 1:
             name, _, port = part.partition(":")
         hosts.append((name, port))
     return hosts
