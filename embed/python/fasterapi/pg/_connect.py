@@ -86,6 +86,8 @@ def make_blueprint(
         extensions=extensions,
         message_bytes_max=message_bytes_max,
     )
+    if unknown := where.keys() - set(ConnectOptions._fields):
+        raise TypeError(f"connect() got an unexpected keyword argument {min(unknown)!r}")
     addresses, params = resolve(ConnectOptions(**where))
     timeout_s = None if timeout is None else seconds(timeout)
     return Blueprint(

@@ -77,6 +77,8 @@ class Pool(PoolQueries, PoolGrowth):
                 "connection_class is expected to be a subclass of asyncpg.Connection, "
                 f"got {connection_class}"
             )
+        if record_class is not None:
+            _check_record_class(record_class)
         self._loop: asyncio.AbstractEventLoop = loop  # type: ignore[assignment]
         self._minsize = min_size
         self._maxsize = max_size
@@ -388,6 +390,15 @@ def _check_arguments(
     if max_inactive_connection_lifetime < 0:
         raise ValueError(
             "max_inactive_connection_lifetime is expected to be greater or equal to zero"
+        )
+
+
+def _check_record_class(record_class: type[Record]) -> None:
+    from fasterapi._core import Record
+
+    if not (isinstance(record_class, type) and issubclass(record_class, Record)):
+        raise TypeError(
+            f"record_class is expected to be a subclass of asyncpg.Record, got {record_class}"
         )
 
 
