@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from postgres_cluster import Cluster
 
 pytestmark = pytest.mark.seconds(120)
+ours_only = pytest.mark.skipif(not OURS, reason="asyncpg waits, or raises InterfaceError")
 
 # What a wait of a moment may take on a busy machine.
 SOON_S = 10.0
@@ -129,6 +130,7 @@ def slow_arguments() -> Iterator[tuple[float, str]]:
         yield 30.0, "x" * 5000
 
 
+@ours_only
 @pytest.mark.parametrize("where", ["outside", "in a transaction"])
 @pytest.mark.parametrize("way", ["executemany", "fetchmany"])
 @in_loop
@@ -153,6 +155,7 @@ async def test_a_long_batch(pg: Any, postgres: Cluster, way: str, where: str) ->
     await connection.close()
 
 
+@ours_only
 @in_loop
 async def test_nothing_of_a_batch_that_is_given_up(pg: Any, postgres: Cluster) -> None:
     """Cancelled at any moment, it has not taken effect."""
@@ -201,6 +204,7 @@ async def transaction(connection: Any, stopped: asyncio.Event) -> None:
         await connection.fetch("SELECT 1")
 
 
+@ours_only
 @pytest.mark.parametrize("work", [copy, batch, transaction])
 @in_loop
 async def test_a_server_that_stands_still(
@@ -224,6 +228,7 @@ async def test_a_server_that_stands_still(
         own_postgres.resume()
 
 
+@ours_only
 @in_loop
 async def test_closing_where_nobody_hangs_up(pg: Any, own_postgres: Cluster) -> None:
     """`close` without a timeout is bounded as well."""
@@ -236,7 +241,7 @@ async def test_closing_where_nobody_hangs_up(pg: Any, own_postgres: Cluster) -> 
         own_postgres.resume()
 
 
-@pytest.mark.skipif(not OURS, reason="asyncpg raises InterfaceError from the block's end")
+@ours_only
 @in_loop
 async def test_a_lost_connection_hides_no_error(pg: Any, postgres: Cluster) -> None:
     """A block raises what it has raised, though its rollback is not possible."""
