@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import time
 from typing import Any
 
@@ -29,6 +30,10 @@ TICK_S_MAX = 10.0
 BACK_OFF_S_MIN = 0.1
 BACK_OFF_S_MAX = 10.0
 """How long the pool waits after a failure before it connects again by itself, in seconds."""
+LOG_S_MIN = 10.0
+"""After a failure was logged the next ones are counted, for so long, in seconds."""
+
+logger = logging.getLogger("fasterapi.pg")
 
 DEFAULTS: dict[str, Any] = {
     name: parameter.default for name, parameter in inspect.signature(connect).parameters.items()
@@ -56,6 +61,11 @@ class PoolGrowth:
     _retry_at: float
     _retry: asyncio.TimerHandle | None
     _back_off_s: float
+    _growth_error: Exception | None
+    """Why the pool could not grow, the last time that it was to."""
+    _failures: int
+    """How many times since that was last told."""
+    _log_at: float
     _max_inactive_connection_lifetime: float
     _tasks: set[asyncio.Task[Any]]
 
@@ -156,12 +166,13 @@ class PoolGrowth:
                 return
             await self._connect_at(holder)
             self._back_off_s = 0.0
+            self._growth_error = None
         except Exception as error:
             self._back_off_s = min(max(self._back_off_s * 2, BACK_OFF_S_MIN), BACK_OFF_S_MAX)
             self._retry_at = time.monotonic() + self._back_off_s
-            if not core.size:
-                # Nobody gives anything back that could help who waits.
-                core.fail_first(error)
+            # Where there is no other, nobody gives anything back that could help who waits.
+            if core.size or not core.fail_first(error):
+                self._note_failed_growth(error)
         finally:
             holder.is_connecting = False
             self._set_growing(-1)
@@ -172,6 +183,29 @@ class PoolGrowth:
     def _set_growing(self, more: int) -> None:
         self._growing += more
         self._core.set_growing(self._growing)
+
+    def _note_failed_growth(self, error: Exception) -> None:
+        """Keep for who waits, and say in the log, what else nobody would hear of."""
+        if self._closing:
+            return
+        self._growth_error = error
+        self._failures += 1
+        now = time.monotonic()
+        if now >= self._log_at:
+            self._log_at = now + LOG_S_MIN
+            failures, self._failures = self._failures, 0
+            logger.warning(
+                "a pool of %d connections could not make another one (%d times): %s: %s",
+                *(self._core.size, failures, type(error).__name__, error),
+            )
+
+    def _starved(self) -> TimeoutError:
+        """What who waited in vain is told, after a growth that failed."""
+        error = self._growth_error
+        return TimeoutError(
+            "no connection became free in time, and another one could not be made: "
+            f"{type(error).__name__}: {error}"
+        )
 
     def _demand_later(self) -> None:
         if self._retry is None:

@@ -11,6 +11,7 @@ from fasterapi.pg._holder import Holder
 from fasterapi.pg._introspect import Catalog
 from fasterapi.pg._notifications import QUEUE_NOTIFICATIONS_MAX, ListenHub, Notifications
 from fasterapi.pg._pipeline import Pipeline
+from fasterapi.pg._pool_arguments import check_arguments, check_record_class
 from fasterapi.pg._pool_growth import PoolGrowth
 from fasterapi.pg._pool_queries import PoolQueries
 from fasterapi.pg._proxy import PoolConnectionProxy
@@ -69,7 +70,7 @@ class Pool(PoolQueries, PoolGrowth):
         **connect_kwargs: Any,
     ) -> None:
         """See ``create_pool``."""
-        _check_arguments(min_size, max_size, max_queries, max_inactive_connection_lifetime)
+        check_arguments(min_size, max_size, max_queries, max_inactive_connection_lifetime)
         if pipeline_depth_max < 1:
             raise ValueError("pipeline_depth_max is expected to be greater than zero")
         if not issubclass(connection_class, Connection):
@@ -77,8 +78,7 @@ class Pool(PoolQueries, PoolGrowth):
                 "connection_class is expected to be a subclass of asyncpg.Connection, "
                 f"got {connection_class}"
             )
-        if record_class is not None:
-            _check_record_class(record_class)
+        check_record_class(record_class)
         self._loop: asyncio.AbstractEventLoop = loop  # type: ignore[assignment]
         self._minsize = min_size
         self._maxsize = max_size
@@ -111,6 +111,9 @@ class Pool(PoolQueries, PoolGrowth):
         self._retry_at = 0.0
         self._retry: asyncio.TimerHandle | None = None
         self._back_off_s = 0.0
+        self._growth_error: Exception | None = None
+        self._failures = 0
+        self._log_at = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._upkeep: asyncio.Task[None] | None = None
         self._hub: ListenHub | None = None
@@ -210,12 +213,18 @@ class Pool(PoolQueries, PoolGrowth):
             # Nothing to wait for.
             holder: Holder = await core.acquire()
             return holder.lend(given_s)
-        async with asyncio.timeout(limit_s):
-            holder = await core.acquire()
-            proxy = holder.lend(given_s)
-            if self._setup is not None:
-                await self._set_up(proxy)
-            return proxy
+        taken: Holder | None = None
+        try:
+            async with asyncio.timeout(limit_s):
+                taken = await core.acquire()
+                proxy = taken.lend(given_s)
+                if self._setup is not None:
+                    await self._set_up(proxy)
+                return proxy
+        except TimeoutError:
+            if taken is None and self._growth_error is not None:
+                raise self._starved() from self._growth_error
+            raise
 
     async def _set_up(self, proxy: PoolConnectionProxy) -> None:
         if self._setup is None:
@@ -374,32 +383,6 @@ class Pool(PoolQueries, PoolGrowth):
     def get_idle_size(self) -> int:
         """How many connections are idle."""
         return 0 if self._core is None else int(self._core.idle)
-
-
-def _check_arguments(
-    min_size: int, max_size: int, max_queries: int, max_inactive_connection_lifetime: float
-) -> None:
-    if max_size <= 0:
-        raise ValueError("max_size is expected to be greater than zero")
-    if min_size < 0:
-        raise ValueError("min_size is expected to be greater or equal to zero")
-    if min_size > max_size:
-        raise ValueError("min_size is greater than max_size")
-    if max_queries <= 0:
-        raise ValueError("max_queries is expected to be greater than zero")
-    if max_inactive_connection_lifetime < 0:
-        raise ValueError(
-            "max_inactive_connection_lifetime is expected to be greater or equal to zero"
-        )
-
-
-def _check_record_class(record_class: type[Record]) -> None:
-    from fasterapi._core import Record
-
-    if not (isinstance(record_class, type) and issubclass(record_class, Record)):
-        raise TypeError(
-            f"record_class is expected to be a subclass of asyncpg.Record, got {record_class}"
-        )
 
 
 class PoolAcquireContext:
