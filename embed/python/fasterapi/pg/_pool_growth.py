@@ -75,7 +75,7 @@ class PoolGrowth:
                 self._blueprint = self._make_blueprint()
             connection = await establish(self._loop, self._blueprint)
         else:
-            arguments = dict(self._connect_kwargs)
+            arguments, catalog = dict(self._connect_kwargs), self._catalog
             if self._record_class is not None:
                 arguments["record_class"] = self._record_class
             connection = await self._connect(
@@ -90,7 +90,7 @@ class PoolGrowth:
                     "expected pool connect callback to return an instance of "
                     f"'{wanted.__module__}.{wanted.__name__}', got '{_class_name(got)}'"
                 )
-            connection._catalog = self._catalog
+            connection._catalog = catalog
         connection._owner = self
         if self._init is not None:
             try:

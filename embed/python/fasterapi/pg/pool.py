@@ -362,7 +362,9 @@ class Pool(PoolQueries, PoolGrowth):
         """Set how connections are made from now on, as ``connect`` takes it."""
         self._connect_args = (dsn,)
         self._connect_kwargs = connect_kwargs
+        # What was learnt of types and queries may not hold in another database.
         self._blueprint = None
+        self._catalog = Catalog()
 
     def is_closing(self) -> bool:
         """Whether the pool is closed, or about to be."""
