@@ -75,30 +75,30 @@ async def test_an_init_that_fails(
 async def test_a_cancelled_wait_is_no_timeout(pg: Any, postgres: Cluster) -> None:
     """A failure to grow makes nothing else of a cancellation."""
     made = 0
+    has_failed = asyncio.Event()
 
     async def connect(*arguments: Any, **more: Any) -> Any:
         nonlocal made
         made += 1
         if made > 1:
+            has_failed.set()
             raise OSError("nobody there")
         return await pg.connect(*arguments, **more)
 
-    arguments = postgres.arguments()
-    async with pg.create_pool(**arguments, min_size=1, max_size=2, connect=connect) as pool:
-        async with pool.acquire():
-            waiting = asyncio.ensure_future(pool.acquire(timeout=SOON_S))
-            while made < 2:
-                await asyncio.sleep(0.01)
-            await asyncio.sleep(0.05)
-            waiting.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await within(SOON_S, waiting)
+    arguments = postgres.arguments(min_size=1, max_size=2, connect=connect)
+    async with pg.create_pool(**arguments) as pool, pool.acquire():
+        waiting = asyncio.ensure_future(pool.acquire(timeout=SOON_S))
+        await within(SOON_S, has_failed.wait())
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await within(SOON_S, waiting)
 
 
 @pytest.mark.parametrize("how", ["by itself", "by a function"])
 @in_loop
 async def test_another_database_has_other_types(pg: Any, postgres: Cluster, how: str) -> None:
-    """After `set_connect_args` types and queries are learnt anew, though their oids are the same."""
+    """After `set_connect_args` types and queries are learnt anew: the oids are the same."""
 
     async def connect(*arguments: Any, **more: Any) -> Any:
         return await pg.connect(*arguments, **more)

@@ -171,11 +171,24 @@ async def test_arguments_that_make_no_sense(pg: Any, postgres: Cluster) -> None:
     words = r"connect\(\) got an unexpected keyword argument 'nonsense'"
     with pytest.raises(TypeError, match="record_class is expected to be a subclass"):
         pg.create_pool(**arguments, record_class=int)
-    with pytest.raises(
-        TypeError, match=r"connect\(\) got an unexpected keyword argument 'nonsense'"
-    ):
+    with pytest.raises(TypeError, match=words):
         await pg.connect(**arguments, nonsense=1)
-    with pytest.raises(
-        TypeError, match=r"connect\(\) got an unexpected keyword argument 'nonsense'"
-    ):
+    with pytest.raises(TypeError, match=words):
         await pg.create_pool(**arguments, nonsense=1, min_size=1)
+
+
+@in_loop
+async def test_settings_that_hold(pg: Any, postgres: Cluster) -> None:
+    """A reset takes back what `init` has set, and not `server_settings`."""
+
+    async def init(connection: Any) -> None:
+        await connection.execute("SET work_mem = '5MB'")
+
+    settings = {"statement_timeout": "7s"}
+    arguments = postgres.arguments(min_size=1, max_size=1, server_settings=settings, init=init)
+    async with pg.create_pool(**arguments) as pool:
+        async with pool.acquire() as connection:
+            assert await connection.fetchval("SHOW work_mem") == "5MB"
+            await connection.execute("SET statement_timeout = '9s'")
+        assert await pool.fetchval("SHOW statement_timeout") == "7s"
+        assert await pool.fetchval("SHOW work_mem") != "5MB"
