@@ -161,6 +161,7 @@ DEFAULTS = {
     "statement_cache_size": 1,
     "max_cached_statement_lifetime": 1,
     "max_cacheable_statement_size": 1,
+    "message_bytes_max": 1,
 }
 
 

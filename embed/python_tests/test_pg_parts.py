@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import struct
-
 import pytest
 
-from fasterapi._core import PgTypes
 from fasterapi.pg._copy_options import copy_options, copy_target
-from fasterapi.pg._copy_records import encode_records
 from fasterapi.pg._deadline import Deadline, seconds
 from fasterapi.pg._listeners import Listener, quote_identifier
 from fasterapi.pg._mogrify import TOKEN
 from fasterapi.pg._pool_queries import PLAIN_COMMAND, SESSION_WORDS
 from fasterapi.pg.connection import Connection
-from fasterapi.pg.exceptions import DataError, InterfaceError, InternalClientError
+from fasterapi.pg.exceptions import InterfaceError
 from fasterapi.pg.pool import Pool, create_pool
 from fasterapi.pg.transaction import Transaction
 
@@ -77,57 +73,6 @@ def test_parameters_are_found_outside_of_strings_and_comments(query, expected):
 def test_queries_that_change_the_session_share_no_connection(query, shares):
     plain = PLAIN_COMMAND.match(query) is not None and SESSION_WORDS.search(query) is None
     assert plain is shares
-
-
-INT4, MONEY = 23, 790
-# COPY, "Binary Format": signature, flags, length of the extension; in place of a record's count.
-HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack("!ii", 0, 0)
-TRAILER = struct.pack("!h", -1)
-
-
-async def joined(oids, records):
-    pieces = encode_records(PgTypes(), oids, records)
-    if hasattr(pieces, "__aiter__"):
-        return b"".join([piece async for piece in pieces])
-    return b"".join(pieces)
-
-
-@pytest.mark.parametrize("is_async", [False, True])
-def test_records_are_written_in_copys_binary_format(is_async):
-    import asyncio
-
-    async def later():
-        for record in [(1, None), (2, 3)]:
-            yield record
-
-    data = asyncio.run(joined([INT4, INT4], later() if is_async else [(1, None), (2, 3)]))
-    rows = struct.pack("!hiii", 2, 4, 1, -1) + struct.pack("!hiiii", 2, 4, 2, 4, 3)
-    assert data == HEADER + rows + TRAILER
-
-
-def test_records_are_sent_in_pieces():
-    records = [(number,) for number in range(20_000)]
-    pieces = list(encode_records(PgTypes(), [INT4], iter(records)))
-    assert len(pieces) > 2
-    rows = b"".join(struct.pack("!hii", 1, 4, number) for (number,) in records)
-    assert b"".join(pieces) == HEADER + rows + TRAILER
-
-
-@pytest.mark.parametrize(
-    ("oids", "records", "error"),
-    [
-        ([INT4], [("x",)], DataError),
-        ([INT4], [(1, 2)], DataError),
-        ([INT4], [["x"], (1,)], DataError),
-        ([MONEY], [], InternalClientError),
-        ([0xFFFFFFFF], [], KeyError),
-    ],
-)
-def test_records_that_do_not_fit_are_refused(oids, records, error):
-    import asyncio
-
-    with pytest.raises(error):
-        asyncio.run(joined(oids, records))
 
 
 def test_a_timeout_is_a_number_of_seconds():

@@ -41,7 +41,7 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
 def test_values_can_be_kept(value: object) -> None:
     for kept in (pickle.loads(pickle.dumps(value)), copy.deepcopy(value)):
         assert type(kept) is type(value)

@@ -60,11 +60,13 @@ async def test_an_init_that_fails(
             raise ZeroDivisionError("no second one")
 
     arguments = postgres.arguments()
-    async with pg.create_pool(**arguments, min_size=1, max_size=2, init=init) as pool:
+    arguments |= {"min_size": 1, "max_size": 2, "init": init, "acquire_timeout": 0.4}
+    async with pg.create_pool(**arguments) as pool:
         async with pool.acquire():
-            with pytest.raises(TimeoutError, match="ZeroDivisionError: no second one") as told:
-                await within(SOON_S, pool.acquire(timeout=0.4))
-            assert isinstance(told.value.__cause__, ZeroDivisionError)
+            for ask in (pool.acquire, lambda: pool.fetch("SELECT 1")):
+                with pytest.raises(TimeoutError, match="ZeroDivisionError: no second one") as told:
+                    await within(SOON_S, ask())
+                assert isinstance(told.value.__cause__, ZeroDivisionError)
         # Who needs no other connection notices nothing.
         assert await within(SOON_S, pool.fetchval("SELECT 1")) == 1
     assert "no second one" in caplog.text

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use common::postgres::{frame, message, string};
 use protocols::Error;
 use protocols::postgres::{
-    AuthStep, Authentication, Authenticator, Message, SaltedPassword, salted_password,
+    AuthStep, Authentication, Authenticator, LoginMethod, Message, SaltedPassword, salted_password,
 };
 
 const NONCE: [u8; 18] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17];
@@ -309,6 +309,30 @@ fn channel_binding_that_is_required() {
     proof(&mut login, PLUS);
     asked(&mut login, SASL_FINAL, BOUND_SIGNATURE).expect("proven");
     done(&mut login);
+}
+
+#[test]
+fn methods_that_are_required() {
+    let asks = [
+        (OK, &b""[..], "none", "no proof"),
+        (CLEARTEXT, b"", "password", "the password itself"),
+        (MD5, b"salt", "md5", "an MD5 hash"),
+        (SASL, SCRAM, "scram-sha-256", "SCRAM"),
+    ];
+    for (code, rest, name, words) in asks {
+        for allowed in ["none", "password", "md5", "scram-sha-256"] {
+            let method = LoginMethod::named(allowed).expect("a method");
+            let mut login = login(Some(b"s3cret"), None).require_methods(vec![method]);
+            let told = asked(&mut login, code, rest);
+            if allowed == name {
+                assert!(told.is_ok(), "{name}");
+            } else {
+                let reason = refused(told);
+                assert!(reason.ends_with(words), "{reason}");
+            }
+        }
+    }
+    assert_eq!(LoginMethod::named("gss"), None);
 }
 
 #[test]

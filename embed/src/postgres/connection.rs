@@ -125,20 +125,24 @@ impl PgConnection {
         })
     }
 
-    /// Logs in with the settings of `parameters`, `user` and `database` among them.
+    /// Logs in with the settings of `parameters`, `user` and `database` among them. `methods` are
+    /// those that the server may ask for, by libpq's names; `must_bind` demands channel binding.
     ///
     /// `None` when the session is ready; a salt and a count of iterations when a key must be
     /// derived from the password (`scram_key`), for `authenticate`.
-    #[pyo3(signature = (parameters, password = None))]
+    #[pyo3(signature = (parameters, password = None, *, methods = None, must_bind = false))]
     fn start(
         &self,
         py: Python<'_>,
         parameters: Vec<(String, String)>,
         password: Option<Vec<u8>>,
-    ) -> PgOperation {
-        self.operation(py, move |core, owner| {
-            login::start(core, owner, &parameters, password)
-        })
+        methods: Option<Vec<String>>,
+        must_bind: bool,
+    ) -> PyResult<PgOperation> {
+        let demands = login::Demands::new(must_bind, methods)?;
+        Ok(self.operation(py, move |core, owner| {
+            login::start(core, owner, &parameters, password, demands)
+        }))
     }
 
     /// Goes on with the key that `scram_key` derived.

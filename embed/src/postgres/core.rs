@@ -366,7 +366,7 @@ impl Core {
         self.in_flight.store(0, Ordering::Relaxed);
         for operation in operations {
             let reason = match (operation.error, &error) {
-                (Some(own), _) => own,
+                (Some(own), _) => errors::lost(py, own),
                 (None, Some(error)) => error.clone_ref(py),
                 (None, None) => {
                     errors::closed(py, "connection was closed in the middle of operation")
@@ -383,10 +383,9 @@ impl Core {
     /// Why nothing can be asked any more.
     pub(crate) fn closed_error(&self, py: Python<'_>) -> PyErr {
         match &locked(&self.session).error {
-            Some(error) => errors::closed(
-                py,
-                &format!("the connection is closed: {}", error.value(py)),
-            ),
+            Some(error) => {
+                errors::interface(py, &format!("connection is closed: {}", error.value(py)))
+            }
             None => errors::interface(py, "connection is closed"),
         }
     }

@@ -34,6 +34,22 @@ pub(crate) fn closed(py: Python<'_>, message: &str) -> PyErr {
     make(py, "ConnectionDoesNotExistError", message)
 }
 
+/// What an operation in flight is told when its connection is lost, if the server had said `own`
+/// of it: that the server goes is the reason, not the outcome.
+pub(crate) fn lost(py: Python<'_>, own: PyErr) -> PyErr {
+    // Class 57: operator intervention; P: the session is ended.
+    if !sqlstate(py, &own).is_some_and(|state| state.starts_with("57P")) {
+        return own;
+    }
+    let why = own.value(py).to_string();
+    let error = closed(
+        py,
+        &format!("connection was closed in the middle of operation: {why}"),
+    );
+    error.set_cause(py, Some(own));
+    error
+}
+
 /// What the server sent is against the protocol.
 pub(crate) fn protocol(py: Python<'_>, message: &str) -> PyErr {
     make(py, "ProtocolError", message)
@@ -72,11 +88,16 @@ pub(crate) fn timeout() -> PyErr {
     pyo3::exceptions::PyTimeoutError::new_err(())
 }
 
-/// No connection of the pool has become free in time.
-pub(crate) fn no_connection(wait_max: Duration) -> PyErr {
+/// No connection of the pool has become free in time; `cause` is why it has no more of them.
+pub(crate) fn no_connection(py: Python<'_>, wait_max: Duration, cause: Option<PyErr>) -> PyErr {
     let waited_s = wait_max.as_secs_f64();
-    let problem = format!("no connection of the pool was free within {waited_s} s");
-    pyo3::exceptions::PyTimeoutError::new_err(problem)
+    let mut problem = format!("no connection of the pool was free within {waited_s} s");
+    if let Some(cause) = &cause {
+        problem.push_str(&format!(", and another one could not be made: {cause}"));
+    }
+    let error = pyo3::exceptions::PyTimeoutError::new_err(problem);
+    error.set_cause(py, cause);
+    error
 }
 
 /// The argument at `position`, counted from 1, cannot be sent; `element` counts in a batch.

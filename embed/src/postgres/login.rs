@@ -6,10 +6,39 @@ use super::errors;
 use super::operation::Work;
 use super::starting::Starting;
 use super::submission::Submission;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use runtime::protocols::postgres::{Authenticator, SaltedPassword, frontend, salted_password};
+use runtime::protocols::postgres::{
+    Authenticator, LoginMethod, SaltedPassword, frontend, salted_password,
+};
 use std::sync::Arc;
+
+/// What the program demands of the log-in.
+pub(super) struct Demands {
+    /// It is bound to the TLS connection.
+    pub(super) must_bind: bool,
+    /// It is one of these; `None`: any.
+    pub(super) methods: Option<Vec<LoginMethod>>,
+}
+
+impl Demands {
+    /// The demands by libpq's names.
+    ///
+    /// # Errors
+    /// `ValueError` for a method that there is not.
+    pub(super) fn new(must_bind: bool, methods: Option<Vec<String>>) -> PyResult<Self> {
+        let named = |name: String| {
+            LoginMethod::named(&name)
+                .ok_or_else(|| PyValueError::new_err(format!("no method {name}")))
+        };
+        let methods = methods.map(|names| names.into_iter().map(named).collect());
+        Ok(Self {
+            must_bind,
+            methods: methods.transpose()?,
+        })
+    }
+}
 
 /// Sends StartupMessage.
 pub(super) fn start(
@@ -17,11 +46,19 @@ pub(super) fn start(
     owner: &Bound<'_, PgOperation>,
     parameters: &[(String, String)],
     password: Option<Vec<u8>>,
+    demands: Demands,
 ) -> PyResult<()> {
     let user = parameters.iter().find(|(name, _)| name == "user");
     let user = user.map_or("", |(_, user)| user.as_str());
     let binding = core.channel_binding();
-    let authenticator = Authenticator::new(user, password, binding, &runtime::postgres::nonce()?);
+    let nonce = runtime::postgres::nonce()?;
+    let mut authenticator = Authenticator::new(user, password, binding, &nonce);
+    if demands.must_bind {
+        authenticator = authenticator.require_channel_binding();
+    }
+    if let Some(methods) = demands.methods {
+        authenticator = authenticator.require_methods(methods);
+    }
     let work = Work::Start(Box::new(Starting::new(authenticator)));
     core.submit(owner, work, Submission::default(), |out| {
         let pairs = parameters

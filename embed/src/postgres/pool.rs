@@ -41,6 +41,8 @@ pub(crate) struct PoolCore {
     pub(super) growing: AtomicUsize,
     /// How long a query may wait for a connection.
     pub(super) wait_max: Option<Duration>,
+    /// Why no more connections could be made, if so.
+    pub(super) growth_error: Mutex<Option<PyErr>>,
     /// When somebody looks whether one has waited too long.
     pub(super) watched: Mutex<Option<Instant>>,
     on_demand: Mutex<Option<Py<PyAny>>>,
@@ -320,6 +322,7 @@ impl PgPool {
             size_max,
             growing: AtomicUsize::new(0),
             wait_max: wait_s_max.map(seconds),
+            growth_error: Mutex::default(),
             watched: Mutex::default(),
             on_demand: Mutex::default(),
             on_dirty: Mutex::default(),
@@ -330,6 +333,13 @@ impl PgPool {
     /// Says how many connections are being made: who waits for those is not sent behind others.
     fn set_growing(&self, count: usize) {
         self.core.growing.store(count, Ordering::Relaxed);
+    }
+
+    /// Notes why the pool could not grow, for those who wait in vain; `None`: it could.
+    fn set_growth_error(&self, error: Option<Bound<'_, PyAny>>) {
+        let error = error.map(PyErr::from_value);
+        let former = std::mem::replace(&mut *locked(&self.core.growth_error), error);
+        drop(former);
     }
 
     /// Calls `callable` when the pool may want more connections.

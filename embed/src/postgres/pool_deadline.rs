@@ -55,7 +55,7 @@ impl PoolCore {
         };
         *locked(&self.watched) = next;
         for waiting in late {
-            PgOperation::fail_early(waiting.owner().bind(py), self.too_late(&waiting));
+            PgOperation::fail_early(waiting.owner().bind(py), self.too_late(py, &waiting));
         }
         match next {
             Some(next) => self.look_later(loop_, next),
@@ -64,11 +64,14 @@ impl PoolCore {
     }
 
     /// Its own timeout is over, or the pool's for the wait.
-    fn too_late(&self, waiting: &Waiting) -> PyErr {
+    fn too_late(&self, py: Python<'_>, waiting: &Waiting) -> PyErr {
         if waiting.deadline(self.wait_max) == waiting.deadline(None) {
             return errors::timeout();
         }
-        errors::no_connection(self.wait_max.unwrap_or_default())
+        let cause = locked(&self.growth_error)
+            .as_ref()
+            .map(|error| error.clone_ref(py));
+        errors::no_connection(py, self.wait_max.unwrap_or_default(), cause)
     }
 }
 

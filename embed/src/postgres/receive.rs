@@ -139,7 +139,10 @@ impl Core {
         wire.consume(used);
         match current {
             Some(current) if self.is_closed() => {
-                let error = current.error.unwrap_or_else(|| self.closed_error(py));
+                let error = match current.error {
+                    Some(own) => errors::lost(py, own),
+                    None => errors::closed(py, "connection was closed in the middle of operation"),
+                };
                 PgOperation::finish(current.owner.bind(py), Err(error), false);
             }
             Some(current) => locked(&self.queue).push_front(current),

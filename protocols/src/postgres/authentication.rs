@@ -29,12 +29,53 @@ pub enum AuthStep {
     Done,
 }
 
+/// How a server has the user prove who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginMethod {
+    /// Not at all, or by what came before: a certificate, the socket's peer.
+    None,
+    /// By the password itself.
+    Password,
+    /// By a hash of the password.
+    Md5,
+    /// By SCRAM.
+    Scram,
+}
+
+impl LoginMethod {
+    /// The method by its name in libpq's `require_auth`.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "none" => Self::None,
+            "password" => Self::Password,
+            "md5" => Self::Md5,
+            "scram-sha-256" => Self::Scram,
+            _ => return None,
+        })
+    }
+
+    fn refused(self) -> Error {
+        Error::PostgresAuthentication(match self {
+            Self::None => "authentication method requirement failed: the server asks for no proof",
+            Self::Password => {
+                "authentication method requirement failed: the server asks for the password itself"
+            }
+            Self::Md5 => {
+                "authentication method requirement failed: the server asks for an MD5 hash"
+            }
+            Self::Scram => "authentication method requirement failed: the server asks for SCRAM",
+        })
+    }
+}
+
 /// One log-in.
 pub struct Authenticator {
     user: String,
     password: Option<Vec<u8>>,
     end_point: Option<Vec<u8>>,
     must_bind: bool,
+    /// `None`: any.
+    methods: Option<Vec<LoginMethod>>,
     nonce: Vec<u8>,
     state: State,
 }
@@ -77,6 +118,7 @@ impl Authenticator {
             password: password.filter(|password| !password.is_empty()),
             end_point: channel_binding,
             must_bind: false,
+            methods: None,
             nonce: nonce.to_vec(),
             state: State::Begun,
         }
@@ -86,6 +128,19 @@ impl Authenticator {
     pub fn require_channel_binding(mut self) -> Self {
         self.must_bind = true;
         self
+    }
+
+    /// Accepts only these methods, as libpq's `require_auth`.
+    pub fn require_methods(mut self, methods: Vec<LoginMethod>) -> Self {
+        self.methods = Some(methods);
+        self
+    }
+
+    fn allow(&self, method: LoginMethod) -> Result<(), Error> {
+        match &self.methods {
+            Some(methods) if !methods.contains(&method) => Err(method.refused()),
+            _ => Ok(()),
+        }
     }
 
     /// The password, when there is one.
@@ -112,15 +167,18 @@ impl Authenticator {
         let (state, step) = match (message, state) {
             (Authentication::Ok, state) => (self.finished(state)?, AuthStep::Done),
             (Authentication::CleartextPassword, State::Begun) => {
+                self.allow(LoginMethod::Password)?;
                 frontend::password(self.unbound_password()?, out)?;
                 (State::PasswordSent, AuthStep::Continue)
             }
             (Authentication::Md5Password { salt }, State::Begun) => {
+                self.allow(LoginMethod::Md5)?;
                 let hash = md5_hash(self.user.as_bytes(), self.unbound_password()?, salt);
                 frontend::password(hash.as_bytes(), out)?;
                 (State::PasswordSent, AuthStep::Continue)
             }
             (Authentication::Sasl(offered), State::Begun) => {
+                self.allow(LoginMethod::Scram)?;
                 let scram = self.begin(offered, out)?;
                 (State::ScramBegun(scram), AuthStep::Continue)
             }
@@ -166,7 +224,11 @@ impl Authenticator {
     /// A server may skip the log-in, but not break it off: it would not have to prove anything.
     fn finished(&self, state: State) -> Result<State, Error> {
         let bound = match state {
-            State::Begun | State::PasswordSent => false,
+            State::Begun => {
+                self.allow(LoginMethod::None)?;
+                false
+            }
+            State::PasswordSent => false,
             State::ScramDone { bound } => bound,
             _ => return Err(OUT_OF_ORDER),
         };

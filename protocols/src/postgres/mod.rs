@@ -13,7 +13,7 @@ mod reader;
 mod row_description;
 mod scram;
 
-pub use authentication::{AuthStep, Authenticator, NONCE_BYTES_MIN};
+pub use authentication::{AuthStep, Authenticator, LoginMethod, NONCE_BYTES_MIN};
 pub use backend::{
     Authentication, BACKEND_KEY_BYTES_MAX, BackendKeyData, Mechanisms, Message,
     NegotiateProtocolVersion, NotificationResponse, ParameterStatus, TlsAnswer, TransactionStatus,

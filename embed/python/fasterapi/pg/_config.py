@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from fasterapi.pg._dsn import Host, Settings, parse_dsn, split_hosts
 from fasterapi.pg._files import home_file, password_from_file, service_settings
-from fasterapi.pg._requirements import AuthRequirement, resolve_requirements
+from fasterapi.pg._requirements import LoginDemands, resolve_requirements
 from fasterapi.pg._ssl import SSLMode, SSLNegotiation, TlsSettings, resolve_mode, resolve_tls
 from fasterapi.pg.exceptions import ClientConfigurationError, InterfaceError
 
@@ -77,7 +77,7 @@ class ConnectParameters(NamedTuple):
     gsslib: str | None = None
     connect_timeout_s: float | None = None
     load_balance: bool | None = None
-    require_auth: AuthRequirement | None = None
+    demands: LoginDemands = LoginDemands()
 
 
 class ConnectOptions(NamedTuple):
@@ -181,7 +181,7 @@ def resolve(options: ConnectOptions) -> tuple[list[Address], ConnectParameters]:
         gsslib=_gsslib(options.gsslib or lookup("gsslib", "PGGSSLIB")),
         connect_timeout_s=_seconds(timeout) if timeout else None,
         load_balance=lookup("load_balance_hosts", "PGLOADBALANCEHOSTS") == "random" or None,
-        require_auth=resolve_requirements(lookup),
+        demands=resolve_requirements(lookup),
     )
     return addresses, parameters
 

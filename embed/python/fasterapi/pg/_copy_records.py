@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterable
 from typing import Any
 
-from fasterapi._core import PgRecords
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
-    from fasterapi._core import PgTypes
+    from fasterapi._core import PgRecords, PgTypes
 
 __all__ = ["encode_records"]
 
@@ -29,6 +27,8 @@ def encode_records(
     Raises ``InternalClientError`` for a column whose codec deals in text, and while it is
     iterated ``DataError`` for a value that does not fit its column.
     """
+    from fasterapi._core import PgRecords
+
     encoder = PgRecords(types, oids)
     if isinstance(records, AsyncIterable):
         return _encode_as_they_come(encoder, records)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import collections
-import secrets
 
-from fasterapi.pg._requirements import AuthRequirement
 from fasterapi.pg.exceptions import InterfaceError, InvalidPasswordError
 
 TYPE_CHECKING = False
@@ -19,8 +17,6 @@ __all__ = ["authenticate"]
 
 KEYS_MAX = 64
 """How many derived keys of SCRAM are kept, so that a pool derives each once."""
-DECOY_BYTES = 24
-"""Length of what is given in place of a password that may not be sent, in bytes."""
 WITHOUT_PASSWORD = "asks for a password and none was given"
 """What the driver says where the server wants a password that there is not."""
 
@@ -36,8 +32,8 @@ async def authenticate(
     """Log in.
 
     Raises ``InvalidPasswordError`` where the server wants a password and there is none,
-    ``InterfaceError`` where it does not ask for what ``require_auth`` has it ask for, and what the
-    server refuses as a ``PostgresError``.
+    ``InterfaceError`` where it does not ask for what the program demands, and what the server
+    refuses as a ``PostgresError``.
     """
     settings = {
         "client_encoding": "UTF8",
@@ -45,40 +41,17 @@ async def authenticate(
         "user": params.user,
         "database": params.database or params.user,
     }
-    required = params.require_auth
+    methods, must_bind = params.demands
     try:
-        wanted = await core.start(list(settings.items()), _shown(required, password))
+        wanted = await core.start(
+            list(settings.items()), password, methods=methods, must_bind=must_bind
+        )
+        if wanted is not None:
+            await core.authenticate(await _key(loop, password or b"", *wanted))
     except InterfaceError as error:
         if WITHOUT_PASSWORD not in str(error):
             raise
-        if required is AuthRequirement.none:
-            raise _failed(required, "the server asks for a password") from error
         raise _no_password(params) from None
-    except InvalidPasswordError as error:
-        if required is None:
-            raise
-        raise _failed(required, "the server asks for the password itself") from error
-    if wanted is None:
-        if required is AuthRequirement.scram:
-            raise _failed(required, "the server does not ask for it")
-        return
-    if not password:
-        raise _no_password(params)
-    await core.authenticate(await _key(loop, password, *wanted))
-
-
-def _shown(required: AuthRequirement | None, password: bytes | None) -> bytes | None:
-    """The password as far as the server may see it."""
-    if required is None:
-        return password
-    if required is AuthRequirement.none:
-        return None
-    # SCRAM goes on with a key that is derived below; every other method sends what it has here.
-    return secrets.token_hex(DECOY_BYTES).encode()
-
-
-def _failed(required: AuthRequirement, reason: str) -> InterfaceError:
-    return InterfaceError(f'authentication method requirement "{required.value}" failed: {reason}')
 
 
 def _no_password(params: ConnectParameters) -> InvalidPasswordError:

@@ -29,10 +29,10 @@ def check_arguments(
 
 def check_record_class(record_class: type[Record] | None) -> None:
     """Raises ``TypeError`` for a class that rows cannot have."""
-    from fasterapi._core import Record
-
     if record_class is None:
         return
+    from fasterapi._core import Record
+
     if not (isinstance(record_class, type) and issubclass(record_class, Record)):
         raise TypeError(
             f"record_class is expected to be a subclass of asyncpg.Record, got {record_class}"

@@ -166,7 +166,7 @@ class PoolGrowth:
                 return
             await self._connect_at(holder)
             self._back_off_s = 0.0
-            self._growth_error = None
+            self._set_growth_error(None)
         except Exception as error:
             self._back_off_s = min(max(self._back_off_s * 2, BACK_OFF_S_MIN), BACK_OFF_S_MAX)
             self._retry_at = time.monotonic() + self._back_off_s
@@ -188,7 +188,7 @@ class PoolGrowth:
         """Keep for who waits, and say in the log, what else nobody would hear of."""
         if self._closing:
             return
-        self._growth_error = error
+        self._set_growth_error(error)
         self._failures += 1
         now = time.monotonic()
         if now >= self._log_at:
@@ -198,6 +198,11 @@ class PoolGrowth:
                 "a pool of %d connections could not make another one (%d times): %s: %s",
                 *(self._core.size, failures, type(error).__name__, error),
             )
+
+    def _set_growth_error(self, error: Exception | None) -> None:
+        if error is not self._growth_error:
+            self._growth_error = error
+            self._core.set_growth_error(error)
 
     def _starved(self) -> TimeoutError:
         """What who waited in vain is told, after a growth that failed."""

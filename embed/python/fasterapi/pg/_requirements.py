@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import enum
+from typing import NamedTuple
 
 from fasterapi.pg.exceptions import ClientConfigurationError
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
     Lookup = Callable[[str, str | None], str | None]
 
-__all__ = ["AuthRequirement", "resolve_requirements"]
+__all__ = ["LoginDemands", "resolve_requirements"]
 
 # libpq's names of methods (34.1.2, require_auth).
 METHODS = {"password", "md5", "gss", "sspi", "scram-sha-256", "none"}
 # The server cannot succeed with these: this driver does not have them.
 ABSENT_METHODS = {"gss", "sspi"}
+BINDINGS = ("prefer", "disable", "require")
 # By keyword: the variable, the values that ask for nothing, and the others that there are (None:
 # any). Left out is what the driver does.
 DEMANDS: dict[str, tuple[str, set[str], set[str] | None]] = {
-    "channel_binding": ("PGCHANNELBINDING", {"prefer", "disable"}, {"require"}),
     "gssencmode": ("PGGSSENCMODE", {"prefer", "disable"}, {"require"}),
     "sslcertmode": ("PGSSLCERTMODE", {"allow", "disable"}, {"require"}),
     "sslcrldir": ("PGSSLCRLDIR", set(), None),
@@ -30,16 +30,17 @@ DEMANDS: dict[str, tuple[str, set[str], set[str] | None]] = {
 }
 
 
-class AuthRequirement(enum.Enum):
-    """How the server must have the user prove who it is."""
+class LoginDemands(NamedTuple):
+    """What the program demands of a log-in."""
 
-    scram = "scram-sha-256"
-    scram_or_none = "scram-sha-256,none"
-    none = "none"
+    methods: list[str] | None = None
+    """By which the server may have the user prove who it is; ``None``: any."""
+    must_bind: bool = False
+    """The proof is bound to the TLS connection."""
 
 
-def resolve_requirements(lookup: Lookup) -> AuthRequirement | None:
-    """What the settings demand of the log-in; ``None``: any method will do.
+def resolve_requirements(lookup: Lookup) -> LoginDemands:
+    """What the settings demand of the log-in.
 
     Raises ``ClientConfigurationError`` for a demand that this driver cannot meet.
     """
@@ -54,10 +55,17 @@ def resolve_requirements(lookup: Lookup) -> AuthRequirement | None:
             f"{name}={value} is not implemented, and to ignore it would be less secure than what "
             "it asks for"
         )
-    return _requirement(lookup("require_auth", "PGREQUIREAUTH"))
+    binding = lookup("channel_binding", "PGCHANNELBINDING") or "prefer"
+    if binding not in BINDINGS:
+        allowed = ", ".join(BINDINGS)
+        raise ClientConfigurationError(
+            f"`channel_binding` must be one of: {allowed}; got {binding!r}"
+        )
+    methods = _methods(lookup("require_auth", "PGREQUIREAUTH"))
+    return LoginDemands(methods, must_bind=binding == "require")
 
 
-def _requirement(text: str | None) -> AuthRequirement | None:
+def _methods(text: str | None) -> list[str] | None:
     names = [name.strip() for name in text.split(",")] if text else []
     refused = {name[1:] for name in names if name.startswith("!")}
     accepted = {name for name in names if not name.startswith("!")}
@@ -66,12 +74,6 @@ def _requirement(text: str | None) -> AuthRequirement | None:
     if refused and accepted:
         raise ClientConfigurationError("require_auth has either methods, or methods after a '!'")
     possible = (accepted or METHODS - refused) - ABSENT_METHODS
-    if possible == METHODS - ABSENT_METHODS:
-        return None
-    for requirement in AuthRequirement:
-        if possible == set(requirement.value.split(",")):
-            return requirement
-    raise ClientConfigurationError(
-        f"require_auth={text} is not implemented, and to ignore it would be less secure than what "
-        "it asks for: this driver can require scram-sha-256, none, or one of the two"
-    )
+    if not possible:
+        raise ClientConfigurationError(f"this driver has no method of require_auth={text}")
+    return None if possible == METHODS - ABSENT_METHODS else sorted(possible)
