@@ -85,22 +85,23 @@ impl PoolCore {
 
     fn begin(self: &Arc<Self>, owner: &Bound<'_, PgOperation>, retry: Retry) -> PyResult<Begun> {
         let py = owner.py();
-        let idle = {
+        let (idle, is_first) = {
             let members = locked(&self.members);
-            // First come, first served.
-            match members.waiting.is_empty() {
-                true => members.idle(),
-                false => None,
-            }
+            (members.idle(), members.waiting.is_empty())
         };
-        if let Some(core) = idle {
+        let is_idle = idle.is_some();
+        // First come, first served.
+        if let Some(core) = idle.filter(|_| is_first) {
             return begin_query(&core, owner, retry);
         }
         let waiting = Waiting::Query(owner.clone().unbind(), retry, Instant::now());
         let deadline = waiting.deadline(self.wait_max);
         self.line_up(py, waiting)?;
         self.watch(owner, deadline)?;
-        self.demand(py);
+        match is_idle {
+            true => self.serve(py, false),
+            false => self.demand(py),
+        }
         Ok(Begun::Queued)
     }
 
@@ -441,15 +442,6 @@ impl PgPool {
     fn acquire(&self, py: Python<'_>) -> PgOperation {
         let core = self.core.clone();
         PgOperation::new(self.loop_.clone_ref(py), move |owner| core.lease(owner))
-    }
-
-    /// Takes an idle connection if there is one and nobody waits for it.
-    fn try_acquire(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        let mut members = locked(&self.core.members);
-        if !members.waiting.is_empty() {
-            return None;
-        }
-        PoolCore::place_for_lease(&mut members, py).map(|(_, object)| object)
     }
 
     /// Fails whoever has waited longest with `error`; false when nobody waits.

@@ -77,7 +77,7 @@ class ConnectParameters(NamedTuple):
     gsslib: str | None = None
     connect_timeout_s: float | None = None
     load_balance: bool | None = None
-    demands: LoginDemands = LoginDemands()
+    demands: LoginDemands | None = None
 
 
 class ConnectOptions(NamedTuple):

@@ -33,14 +33,14 @@ DEMANDS: dict[str, tuple[str, set[str], set[str] | None]] = {
 class LoginDemands(NamedTuple):
     """What the program demands of a log-in."""
 
-    methods: list[str] | None = None
+    methods: list[str] | None
     """By which the server may have the user prove who it is; ``None``: any."""
-    must_bind: bool = False
+    must_bind: bool
     """The proof is bound to the TLS connection."""
 
 
-def resolve_requirements(lookup: Lookup) -> LoginDemands:
-    """What the settings demand of the log-in.
+def resolve_requirements(lookup: Lookup) -> LoginDemands | None:
+    """What the settings demand of the log-in; ``None``: nothing.
 
     Raises ``ClientConfigurationError`` for a demand that this driver cannot meet.
     """
@@ -62,7 +62,8 @@ def resolve_requirements(lookup: Lookup) -> LoginDemands:
             f"`channel_binding` must be one of: {allowed}; got {binding!r}"
         )
     methods = _methods(lookup("require_auth", "PGREQUIREAUTH"))
-    return LoginDemands(methods, must_bind=binding == "require")
+    must_bind = binding == "require"
+    return LoginDemands(methods, must_bind) if must_bind or methods is not None else None
 
 
 def _methods(text: str | None) -> list[str] | None:
