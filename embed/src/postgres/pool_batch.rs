@@ -45,7 +45,7 @@ impl PoolCore {
         let waiting = (members.waiting.len() + 1).saturating_sub(growing);
         let shared = members.all.iter().filter(|member| !member.is_lent());
         let share = waiting.div_ceil(shared.count().max(1));
-        share.clamp(1, self.depth_max.load(Ordering::Relaxed))
+        share.clamp(1, self.depth_max.load(Ordering::Relaxed).max(1))
     }
 }
 
