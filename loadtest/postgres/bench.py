@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -132,7 +132,9 @@ def pin(cluster: Any, place: str) -> None:
     """Puts the server, and what it will start, where it belongs."""
     cores = set(range(os.cpu_count() or 1)) if place == "unpinned" else {SERVER_CORE}
     for pid in cluster.pids:
-        os.sched_setaffinity(pid, cores)
+        # A session may end meanwhile.
+        with suppress(ProcessLookupError):
+            os.sched_setaffinity(pid, cores)
 
 
 def client(
