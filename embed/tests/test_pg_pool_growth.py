@@ -12,7 +12,7 @@ from postgres_driver import OURS, in_loop, within
 if TYPE_CHECKING:
     from postgres_cluster import Cluster
 
-ours_only = pytest.mark.skipif(not OURS, reason="asyncpg grows in acquire(), which fails")
+ours_only = pytest.mark.skipif(not OURS, reason="other pools grow otherwise")
 
 SOON_S = 10.0
 
@@ -124,3 +124,54 @@ async def test_another_database_has_other_types(pg: Any, postgres: Cluster, how:
                 assert await within(SOON_S, pool.fetchval("SELECT ($1::pair).z", (1, "b", 4))) == 4
         finally:
             postgres.sql("DROP DATABASE there WITH (FORCE)")
+
+
+async def until(pool: Any, size: int) -> None:
+    """Wait until the pool has as many connections."""
+    for _ in range(int(SOON_S / 0.02)):
+        if pool.get_size() == size:
+            return
+        await asyncio.sleep(0.02)
+    assert pool.get_size() == size
+
+
+@ours_only
+@in_loop
+async def test_the_floor(pg: Any, postgres: Cluster) -> None:
+    """As many connections as are asked for at least, without a query that wants them."""
+    arguments = postgres.arguments("md5", init_size=3, min_size=2, max_size=4)
+    arguments["max_inactive_connection_lifetime"] = 0.3
+    async with pg.create_pool(**arguments) as pool:
+        assert (pool.get_init_size(), pool.get_min_size(), pool.get_size()) == (3, 2, 3)
+        await until(pool, 2)
+        await asyncio.gather(*(pool.fetch("SELECT pg_sleep(0.2)") for _ in range(4)))
+        assert pool.get_size() == 4
+        await until(pool, 2)
+        await asyncio.sleep(1)
+        assert pool.get_size() == 2
+        mine = "FROM pg_stat_activity WHERE usename = 'md5'"
+        before = set(postgres.sql(f"SELECT pid {mine}").split())
+        postgres.sql(f"SELECT pg_terminate_backend(pid) {mine}")
+        for _ in range(int(SOON_S / 0.05)):
+            after = set(postgres.sql(f"SELECT pid {mine}").split())
+            if len(after) == 2 and not after & before:
+                break
+            await asyncio.sleep(0.05)
+        assert len(after) == 2
+        assert not after & before
+        await until(pool, 2)
+
+
+@ours_only
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ({"init_size": -1, "min_size": 0}, "greater or equal to zero"),
+        ({"init_size": 11}, "greater than max_size"),
+        ({"init_size": 1, "min_size": 2}, "smaller than min_size"),
+    ],
+)
+def test_sizes_that_make_no_sense(pg: Any, sizes: dict[str, int], words: str) -> None:
+    """They are refused before anything is connected."""
+    with pytest.raises(ValueError, match=f"init_size is .*{words}"):
+        pg.create_pool("postgresql://nowhere", **sizes)

@@ -129,6 +129,34 @@ async def test_demands_of_nothing(pg: Any, postgres: Cluster) -> None:
 
 
 @ours_only
+@pytest.mark.parametrize("mode", ["disable", "allow", "prefer"])
+@in_loop
+async def test_direct_tls_is_no_choice(pg: Any, postgres: Cluster, mode: str) -> None:
+    """TLS without asking first is either required or not there, as with libpq."""
+    with pytest.raises(pg.ClientConfigurationError, match="direct TLS requires"):
+        await user_of(pg, postgres.dsn("scram", sslmode=mode, sslnegotiation="direct"))
+    with pytest.raises(pg.ClientConfigurationError, match="direct TLS requires"):
+        await user_of(pg, **postgres.arguments("scram", ssl=mode, direct_tls=True))
+
+
+@ours_only
+@pytest.mark.parametrize(("mode", "kind"), [("prefer", "hostssl"), ("allow", "hostnossl")])
+@in_loop
+async def test_a_wrong_password(pg: Any, own_postgres: Cluster, mode: str, kind: str) -> None:
+    """It is the error, also when the second try, on the other way, is refused as such."""
+    other = "hostnossl" if kind == "hostssl" else "hostssl"
+    own_postgres.hba(f"{kind} all scram all scram-sha-256", f"{other} all scram all reject")
+    own_postgres.reload()
+    arguments = own_postgres.arguments("scram", ssl=mode)
+    assert await user_of(pg, **arguments) == "scram"
+    with pytest.raises(pg.InvalidPasswordError):
+        await user_of(pg, **arguments | {"password": "wrong"})
+    with pytest.raises(pg.InvalidAuthorizationSpecificationError) as told:
+        await user_of(pg, **arguments | {"database": "nowhere"})
+    assert isinstance(told.value.__cause__, pg.InvalidCatalogNameError)
+
+
+@ours_only
 @in_loop
 async def test_no_certificate_is_shown(pg: Any, postgres: Cluster) -> None:
     """`sslcertmode=disable` keeps the certificate that there is from the server."""

@@ -23,8 +23,13 @@ from fasterapi.pg._socket import (
 )
 from fasterapi.pg._ssl import SSLMode, SSLNegotiation, TlsSettings, in_openssls_words, prepared_tls
 from fasterapi.pg.exceptions import (
+    CannotConnectNowError,
+    ClientConfigurationError,
     InterfaceError,
     InvalidAuthorizationSpecificationError,
+    InvalidPasswordError,
+    PostgresConnectionError,
+    PostgresError,
     TargetServerAttributeNotMatched,
 )
 
@@ -89,6 +94,7 @@ def make_blueprint(
     if unknown := where.keys() - set(ConnectOptions._fields):
         raise TypeError(f"connect() got an unexpected keyword argument {min(unknown)!r}")
     addresses, params = resolve(ConnectOptions(**where))
+    _check_direct_tls(params)
     timeout_s = None if timeout is None else seconds(timeout)
     return Blueprint(
         addresses,
@@ -100,6 +106,17 @@ def make_blueprint(
         Catalog(),
         PgDescriptions(),
     )
+
+
+def _check_direct_tls(params: ConnectParameters) -> None:
+    mode = params.sslmode
+    if params.ssl_negotiation is not SSLNegotiation.direct or mode is None:
+        return
+    if mode < SSLMode.require:
+        # A server that does not know it would hang up, and then be asked in the clear.
+        raise ClientConfigurationError(
+            f"direct TLS requires sslmode=require or more, not {mode.name}"
+        )
 
 
 def check_record_class(record_class: type[Record]) -> None:
@@ -146,7 +163,7 @@ async def _first_that_fits(loop: asyncio.AbstractEventLoop, blueprint: Blueprint
             try:
                 async with asyncio.timeout(params.connect_timeout_s):
                     connection = await _connect_to(loop, blueprint, position, address)
-            except (OSError, TimeoutError, InterfaceError) as error:
+            except (OSError, TimeoutError, InterfaceError, CannotConnectNowError) as error:
                 if len(order) == 1:
                     raise
                 failure = error
@@ -207,14 +224,16 @@ async def _connect_to(
     can_change = not isinstance(address, str) and mode in (SSLMode.allow, SSLMode.prefer)
     try:
         session = await _log_in(loop, blueprint, address, password, encrypted=encrypted)
-    except (InvalidAuthorizationSpecificationError, ssl.SSLError, ConnectionError) as error:
+    except (PostgresError, ssl.SSLError, ConnectionError) as error:
+        if not can_change or not _may_succeed_otherwise(error, encrypted=encrypted):
+            raise
         # libpq's second try: prefer goes without TLS, allow with it.
-        refused = isinstance(error, InvalidAuthorizationSpecificationError)
-        if not can_change or not (refused or encrypted):
-            raise
-        if isinstance(error, ConnectionRefusedError):
-            raise
-        session = await _log_in(loop, blueprint, address, password, encrypted=not encrypted)
+        try:
+            session = await _log_in(loop, blueprint, address, password, encrypted=not encrypted)
+        except (PostgresError, OSError) as second:
+            if isinstance(error, InvalidPasswordError) and _says_less(second):
+                raise error from None
+            raise second from error
     connection = blueprint.connection_class(
         session.core,
         session.types,
@@ -228,6 +247,21 @@ async def _connect_to(
     connection._peer = session.peer
     connection._is_tls = session.is_tls
     return connection
+
+
+def _may_succeed_otherwise(error: Exception, *, encrypted: bool) -> bool:
+    """Whether what was refused with TLS may be accepted without it, or the other way round."""
+    if isinstance(error, (CannotConnectNowError, ConnectionRefusedError)):
+        return False
+    is_refusal = isinstance(error, PostgresError) and not isinstance(error, PostgresConnectionError)
+    return is_refusal or encrypted
+
+
+def _says_less(error: Exception) -> bool:
+    """Whether an error is about the second way alone: a password was wrong on the first."""
+    return not isinstance(error, PostgresError) or isinstance(
+        error, (InvalidAuthorizationSpecificationError, PostgresConnectionError)
+    )
 
 
 async def _log_in(

@@ -203,15 +203,17 @@ class Holder:
             self._used_at = now
         return now - self._used_at
 
-    def is_due(self, now: float) -> bool:
-        """Whether the connection is to be closed, now that it is idle."""
+    def is_due(self) -> bool:
+        """Whether the connection is to be replaced, now that nobody has it."""
         connection = self._con
         if connection is None or self._in_use is not None:
             return False
+        return self._is_worn_out(connection._core.queries)
+
+    def is_inactive(self, now: float) -> bool:
+        """Whether the connection was idle for so long that the pool may do without it."""
         lifetime = self._pool._max_inactive_connection_lifetime
-        return bool(lifetime and self.idle_s(now) >= lifetime) or self._is_worn_out(
-            connection._core.queries
-        )
+        return bool(lifetime) and self.idle_s(now) >= lifetime
 
     async def retire(self) -> None:
         """Close an idle connection, once nothing is in flight."""

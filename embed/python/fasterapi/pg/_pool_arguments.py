@@ -10,7 +10,11 @@ __all__ = ["check_arguments", "check_record_class"]
 
 
 def check_arguments(
-    min_size: int, max_size: int, max_queries: int, max_inactive_connection_lifetime: float
+    init_size: int,
+    min_size: int,
+    max_size: int,
+    max_queries: int,
+    max_inactive_connection_lifetime: float,
 ) -> None:
     """Raises ``ValueError`` for what is out of bounds."""
     if max_size <= 0:
@@ -19,6 +23,12 @@ def check_arguments(
         raise ValueError("min_size is expected to be greater or equal to zero")
     if min_size > max_size:
         raise ValueError("min_size is greater than max_size")
+    if init_size < 0:
+        raise ValueError("init_size is expected to be greater or equal to zero")
+    if init_size > max_size:
+        raise ValueError("init_size is greater than max_size")
+    if init_size < min_size:
+        raise ValueError("init_size is smaller than min_size")
     if max_queries <= 0:
         raise ValueError("max_queries is expected to be greater than zero")
     if max_inactive_connection_lifetime < 0:

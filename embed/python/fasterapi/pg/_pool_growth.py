@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import itertools
 import logging
 import time
 from typing import Any
@@ -57,6 +58,7 @@ class PoolGrowth:
     _initialized: bool
     _shares: bool
     _closing: bool
+    _minsize: int
     _growing: int
     _retry_at: float
     _retry: asyncio.TimerHandle | None
@@ -128,6 +130,7 @@ class PoolGrowth:
         self._core.remove(connection._core)
         if not self._closing:
             self._on_demand()
+            self._keep_floor()
 
     def _on_dirty(self, holder: Holder) -> None:
         """A query of the pool has left something behind in its session."""
@@ -157,10 +160,22 @@ class PoolGrowth:
                 wanted -= 1
                 self._spawn(self._grow(holder))
 
+    def _keep_floor(self) -> None:
+        """Make those connections that there are to be although nobody waits for them."""
+        if self._closing or not self._initialized or time.monotonic() < self._retry_at:
+            return
+        missing = self._minsize - len(self._connections()) - self._growing
+        vacant = (holder for holder in self._holders if holder.is_vacant)
+        for holder in itertools.islice(vacant, max(missing, 0)):
+            holder.is_connecting = True
+            self._set_growing(1)
+            self._spawn(self._grow(holder))
+
     async def _grow(self, holder: Holder) -> None:
         core = self._core
         try:
-            if not core.waiting and core.size and core.idle:
+            is_enough = core.size >= self._minsize
+            if not core.waiting and core.size and core.idle and is_enough:
                 # The need is over before this began.
                 holder.is_connecting = False
                 return
@@ -235,8 +250,12 @@ class PoolGrowth:
             await asyncio.sleep(tick)
             now = time.monotonic()
             is_time_to_check = now - checked >= CHECK_AFTER_S
+            spare = len(self._connections()) - self._minsize
             for holder in self._holders:
-                if holder.is_due(now):
+                if holder.is_due():
+                    self._spawn(holder.retire())
+                elif spare > 0 and holder.is_inactive(now):
+                    spare -= 1
                     self._spawn(holder.retire())
                 elif is_time_to_check and holder.idle_s(now) >= CHECK_AFTER_S:
                     self._spawn(holder.check())
@@ -244,6 +263,7 @@ class PoolGrowth:
                 checked = now
             if self._core.waiting:
                 self._on_demand()
+            self._keep_floor()
 
 
 def _class_name(kind: type) -> str:

@@ -210,7 +210,8 @@ class Connection(QueryMixin, ListenerMixin, CodecMixin, CopyMixin, metaclass=Con
         self._check_open()
         timeout_s = self._timeout(timeout)
         await self._ready(timeout_s)
-        named: str | bool = not use_cache if name is None else name
+        # Where nothing may be kept on the server, the statement travels with each of its uses.
+        named: str | bool = self._config.statement_cache_size > 0 if name is None else name
         state = await self._get_statement(
             query, timeout_s, named=named, use_cache=use_cache, record_class=record_class
         )

@@ -31,6 +31,7 @@ class DatabaseOptions(TypedDict, total=False):
 
     total_connections: int
     max_size: int
+    init_size: int
     min_size: int
     processes: int
     max_queries: int

@@ -51,6 +51,7 @@ class Pool(PoolQueries, PoolGrowth):
     def __init__(
         self,
         *connect_args: Any,
+        init_size: int | None = None,
         min_size: int = 10,
         max_size: int = 10,
         max_queries: int = 50000,
@@ -70,7 +71,10 @@ class Pool(PoolQueries, PoolGrowth):
         **connect_kwargs: Any,
     ) -> None:
         """See ``create_pool``."""
-        check_arguments(min_size, max_size, max_queries, max_inactive_connection_lifetime)
+        init_size = min_size if init_size is None else init_size
+        check_arguments(
+            init_size, min_size, max_size, max_queries, max_inactive_connection_lifetime
+        )
         if pipeline_depth_max < 1:
             raise ValueError("pipeline_depth_max is expected to be greater than zero")
         if not issubclass(connection_class, Connection):
@@ -80,6 +84,7 @@ class Pool(PoolQueries, PoolGrowth):
             )
         check_record_class(record_class)
         self._loop: asyncio.AbstractEventLoop = loop  # type: ignore[assignment]
+        self._initsize = init_size
         self._minsize = min_size
         self._maxsize = max_size
         self._max_queries = max_queries
@@ -148,7 +153,7 @@ class Pool(PoolQueries, PoolGrowth):
         self._core.set_on_demand(self._on_demand)
         self._core.set_on_dirty(self._on_dirty)
         self._holders = [Holder(self) for _ in range(self._maxsize)]
-        first = self._holders[: self._minsize]
+        first = self._holders[: self._initsize]
         try:
             # The first alone: when it cannot be made, neither can the others.
             for group in (first[:1], first[1:]):
@@ -374,8 +379,12 @@ class Pool(PoolQueries, PoolGrowth):
         """How many connections there are."""
         return sum(1 for holder in self._holders if holder._con is not None)
 
-    def get_min_size(self) -> int:
+    def get_init_size(self) -> int:
         """How many connections are made at the start."""
+        return self._initsize
+
+    def get_min_size(self) -> int:
+        """How many connections there are at least, whether they are of use or not."""
         return self._minsize
 
     def get_max_size(self) -> int:
@@ -426,6 +435,7 @@ class PoolAcquireContext:
 def create_pool(
     dsn: str | None = None,
     *,
+    init_size: int | None = None,
     min_size: int = 10,
     max_size: int = 10,
     max_queries: int = 50000,
@@ -446,12 +456,13 @@ def create_pool(
 ) -> Pool:
     """Make a pool, which is opened by ``await`` or ``async with``.
 
-    Of ``min_size`` connections at the start it grows to ``max_size``. A connection is replaced
-    after ``max_queries`` queries and ``max_lifetime`` seconds, and closed when it was idle for
-    ``max_inactive_connection_lifetime`` seconds. ``init`` is called with each new connection,
-    ``setup`` with each that is acquired, ``reset`` in place of ``Connection.reset`` with each that
-    is given back. Without it only a session that was changed is reset; ``always_reset=True`` does
-    so every time, as asyncpg.
+    Of ``init_size`` connections at the start (``min_size``, unless that is given) it grows to
+    ``max_size``. A connection is replaced after ``max_queries`` queries and ``max_lifetime``
+    seconds, and closed when it was idle for ``max_inactive_connection_lifetime`` seconds, unless
+    there are only ``min_size``. When there are fewer, more are made. ``init`` is called with each
+    new connection, ``setup`` with each that is acquired, ``reset`` in place of
+    ``Connection.reset`` with each that is given back. Without it only a session that was changed
+    is reset; ``always_reset=True`` does so every time, as asyncpg.
 
     The pool's own queries (``pool.fetch(...)``) go to an idle connection; where all are busy the
     next idle one takes several of those that wait, ``pipeline_depth_max`` at most.
@@ -462,6 +473,7 @@ def create_pool(
     """
     return Pool(
         dsn,
+        init_size=init_size,
         min_size=min_size,
         max_size=max_size,
         max_queries=max_queries,
