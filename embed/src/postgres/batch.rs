@@ -55,16 +55,27 @@ impl Progress {
 
 /// One element of the arguments, as a tuple.
 fn tuple_of<'py>(values: Bound<'py, PyAny>, index: usize) -> PyResult<Bound<'py, PyTuple>> {
+    let values = match quick_tuple(values) {
+        Ok(values) => return Ok(values),
+        Err(other) => other,
+    };
+    match values.cast::<PySequence>() {
+        Ok(sequence) => sequence.to_tuple(),
+        Err(_) => Err(errors::no_sequence(&values, index)),
+    }
+}
+
+/// A tuple or a list as a tuple; any other object is given back.
+pub(super) fn quick_tuple(
+    values: Bound<'_, PyAny>,
+) -> Result<Bound<'_, PyTuple>, Bound<'_, PyAny>> {
     let values = match values.cast_into::<PyTuple>() {
         Ok(values) => return Ok(values),
         Err(other) => other.into_inner(),
     };
-    if let Ok(list) = values.cast::<PyList>() {
-        return Ok(list.to_tuple());
-    }
-    match values.cast::<PySequence>() {
-        Ok(sequence) => sequence.to_tuple(),
-        Err(_) => Err(errors::no_sequence(&values, index)),
+    match values.cast::<PyList>() {
+        Ok(list) => Ok(list.to_tuple()),
+        Err(_) => Err(values),
     }
 }
 

@@ -1,12 +1,13 @@
 //! `_core.PgRecords`: records become COPY's binary format ("COPY, Binary Format").
 
+use super::batch::quick_tuple;
 use super::codec::{Codec, PyTypes, Types, put_nullable};
 use super::core::locked;
 use super::errors;
 use bytes::{BufMut, BytesMut};
 use pyo3::exceptions::{PyKeyError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyIterator, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyIterator, PyTuple};
 use std::sync::{Arc, Mutex};
 
 /// Signature, flags, and the length of the header's extension.
@@ -111,13 +112,10 @@ fn codec(py: Python<'_>, types: &Types, oid: u32) -> PyResult<Arc<Codec>> {
 
 /// A record as a tuple.
 fn tuple_of(record: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyTuple>> {
-    let record = match record.cast_into::<PyTuple>() {
+    let record = match quick_tuple(record) {
         Ok(record) => return Ok(record),
-        Err(other) => other.into_inner(),
+        Err(other) => other,
     };
-    if let Ok(list) = record.cast::<PyList>() {
-        return Ok(list.to_tuple());
-    }
     let tuple = record.py().get_type::<PyTuple>().call1((record,))?;
     Ok(tuple.cast_into()?)
 }

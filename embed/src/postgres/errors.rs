@@ -112,18 +112,13 @@ pub(crate) fn argument(
         let message = format!("query argument ${position}: {}", cause.value(py));
         return make(py, "UnsupportedClientFeatureError", &message);
     }
-    let shown = value
-        .repr()
-        .map_or_else(|_| "?".into(), |repr| repr.to_string());
     let inner = cause.value(py).to_string();
     let place = element.map_or_else(String::new, |element| {
         format!(" in element #{element} of executemany() sequence")
     });
-    let shown = cut(&shown);
+    let shown = shown(value);
     let message = format!("invalid input for query argument ${position}{place}: {shown} ({inner})");
-    let error = make(py, "DataError", &message);
-    error.set_cause(py, Some(cause));
-    error
+    unfit(py, &message, cause)
 }
 
 /// An element of a batch's arguments that is no sequence.
@@ -158,21 +153,26 @@ pub(crate) fn record_length(record: &Bound<'_, PyTuple>, expected: usize) -> PyE
 /// A value of a record that does not fit its column.
 pub(crate) fn copied_value(value: &Bound<'_, PyAny>, cause: PyErr) -> PyErr {
     let py = value.py();
-    let shown = value
-        .repr()
-        .map_or_else(|_| "?".into(), |repr| repr.to_string());
-    let shown = cut(&shown);
+    let shown = shown(value);
     let problem = format!("invalid input for COPY of {shown}: {}", cause.value(py));
-    let error = make(py, "DataError", &problem);
+    unfit(py, &problem, cause)
+}
+
+/// A value that is not of its type, for `cause`.
+fn unfit(py: Python<'_>, message: &str, cause: PyErr) -> PyErr {
+    let error = make(py, "DataError", message);
     error.set_cause(py, Some(cause));
     error
 }
 
-/// Keeps the message readable when the value is huge.
-fn cut(shown: &str) -> String {
+/// A value as a message names it, which stays readable when the value is huge.
+fn shown(value: &Bound<'_, PyAny>) -> String {
     const CHARS_MAX: usize = 200;
+    let shown = value
+        .repr()
+        .map_or_else(|_| "?".into(), |repr| repr.to_string());
     if shown.chars().nth(CHARS_MAX).is_none() {
-        return shown.to_owned();
+        return shown;
     }
     shown.chars().take(CHARS_MAX).chain("...".chars()).collect()
 }

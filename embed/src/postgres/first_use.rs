@@ -10,12 +10,10 @@ use super::awaitable::{Begun, PgOperation, Retry};
 use super::core::{Core, locked};
 use super::descriptions::Described;
 use super::errors;
-use super::operation::Work;
 use super::pin::Pin;
-use super::query::execute_sync;
+use super::query::submit_rows;
 use super::rows::{Rows, Sink, column_of};
 use super::statement::{ColumnTuple, Definition, Statement};
-use super::submission::Submission;
 use bytes::BytesMut;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -108,14 +106,6 @@ fn send(
 ) -> PyResult<()> {
     let py = owner.py();
     let shape = &retry.shape;
-    let column = shape.column.as_ref().map(|column| column.bind(py));
-    let sink = Sink::new(py, shape.mode, column, statement)?;
-    let submission = Submission {
-        query: Some(&statement.query),
-        timeout_s: shape.timeout_s,
-        may_dirty: statement.may_dirty,
-        may_lock: statement.may_lock,
-    };
     let guess = Guess {
         core: core.clone(),
         column: shape.column.as_ref().map(|column| column.clone_ref(py)),
@@ -123,12 +113,11 @@ fn send(
         is_described: false,
         is_corrected: false,
     };
-    let rows = Rows::guessed(statement.clone(), sink, guess);
     let evicted = locked(&core.statements).take_evicted();
-    let sent = core.submit(owner, Work::Rows(rows), submission, |out| {
+    let guess = Some(Box::new(guess));
+    let sent = submit_rows(core, owner, statement, shape, guess, |out| {
         close(&evicted, out)?;
-        encode(statement, retry.args.bind(py), out)?;
-        execute_sync(shape.limit, out)
+        encode(statement, retry.args.bind(py), out)
     });
     if sent.is_err() {
         locked(&core.statements).evict(evicted);
@@ -147,8 +136,7 @@ fn close(names: &[String], out: &mut BytesMut) -> PyResult<()> {
 /// Parse, Bind, and Describe of the portal.
 fn encode(statement: &Statement, args: &Bound<'_, PyTuple>, out: &mut BytesMut) -> PyResult<()> {
     if !statement.name.is_empty() {
-        let oids = statement.parameters.iter().map(|(oid, _)| *oid);
-        frontend::parse(&statement.name, &statement.query, oids, out).map_err(errors::request)?;
+        statement.parse(out)?;
     }
     // It brings its Parse along where the statement has no name.
     statement.bind(args, out)?;
@@ -156,13 +144,6 @@ fn encode(statement: &Statement, args: &Bound<'_, PyTuple>, out: &mut BytesMut) 
 }
 
 impl Rows {
-    /// The rows of a query whose description is a guess.
-    fn guessed(statement: Arc<Statement>, sink: Sink, guess: Guess) -> Self {
-        let mut rows = Self::new(statement, sink);
-        rows.guess = Some(Box::new(guess));
-        rows
-    }
-
     /// The server knows the statement.
     pub(crate) fn parsed(&mut self) {
         if let Some(guess) = &mut self.guess {
@@ -194,7 +175,7 @@ impl Rows {
         }
         let was_deaf = std::mem::replace(&mut self.deaf, true);
         let old = &self.statement;
-        let oids: Vec<_> = old.parameters.iter().map(|(oid, _)| *oid).collect();
+        let oids: Vec<_> = old.parameter_oids().collect();
         let names = (old.name.as_str(), old.query.as_str());
         let outdated = || errors::outdated(py, "the columns of the query have changed");
         let statement = define(py, &guess.core, names, &oids, columns).map_err(|_| outdated())?;
@@ -225,9 +206,8 @@ impl Rows {
         if !guess.is_described {
             core.descriptions.forget(&statement.query);
         } else if guess.is_corrected {
-            let oids = statement.parameters.iter().map(|(oid, _)| *oid);
             let described = Described {
-                parameter_oids: oids.collect(),
+                parameter_oids: statement.parameter_oids().collect(),
                 columns: statement.columns.to_vec(),
             };
             core.descriptions.keep(&statement.query, described);

@@ -38,24 +38,23 @@ fn aside(_py: Python<'_>, act: impl FnOnce()) {
     unsafe { ffi::PyErr_Restore(kind, value, traceback) };
 }
 
+/// The methods of connections and of pools that ask for a result of that kind.
+fn methods(kind: u8) -> (&'static str, &'static str) {
+    match kind {
+        mode::FIRST => ("Connection.fetchrow", "Pool.fetchrow"),
+        mode::VALUE => ("Connection.fetchval", "Pool.fetchval"),
+        mode::STATUS => ("Connection.execute", "Pool.execute"),
+        mode::JSON => ("Connection.fetch_json", "Pool.fetch_json"),
+        _ => ("Connection.fetch", "Pool.fetch"),
+    }
+}
+
 /// The method of connections that asks for a result of that kind.
 pub(super) fn connection_method(kind: u8) -> &'static str {
-    match kind {
-        mode::FIRST => "Connection.fetchrow",
-        mode::VALUE => "Connection.fetchval",
-        mode::STATUS => "Connection.execute",
-        mode::JSON => "Connection.fetch_json",
-        _ => "Connection.fetch",
-    }
+    methods(kind).0
 }
 
 /// The method of pools that does.
 pub(super) fn pool_method(kind: u8) -> &'static str {
-    match kind {
-        mode::FIRST => "Pool.fetchrow",
-        mode::VALUE => "Pool.fetchval",
-        mode::STATUS => "Pool.execute",
-        mode::JSON => "Pool.fetch_json",
-        _ => "Pool.fetch",
-    }
+    methods(kind).1
 }

@@ -8,11 +8,12 @@ use super::connection::PgConnection;
 use super::core::{Core, locked};
 use super::forgotten::pool_method;
 use super::pool_batch::Batch;
-use super::pool_queue::{Queue, Waiting, seconds};
+use super::pool_queue::{Queue, Waiting};
 use super::query::begin_query;
+use super::submission::seconds;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -33,8 +34,8 @@ pub(super) struct Members {
 /// The connections of one pool and those who wait for them.
 pub(crate) struct PoolCore {
     pub(super) members: Mutex<Members>,
-    pub(super) depth_max: AtomicUsize,
-    pub(super) pipelining: AtomicBool,
+    pub(super) depth_max: usize,
+    pub(super) pipelining: bool,
     /// How many connections there may be.
     size_max: usize,
     /// How many are being made.
@@ -318,8 +319,8 @@ impl PgPool {
     ) -> Self {
         let core = Arc::new(PoolCore {
             members: Mutex::default(),
-            depth_max: AtomicUsize::new(depth_max),
-            pipelining: AtomicBool::new(pipelining),
+            depth_max,
+            pipelining,
             size_max,
             growing: AtomicUsize::new(0),
             wait_max: wait_s_max.map(seconds),

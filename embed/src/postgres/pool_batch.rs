@@ -37,7 +37,7 @@ impl PoolCore {
 
     /// How many of those who wait each connection may take; one has just left the queue.
     fn share(&self, members: &Members) -> usize {
-        if !self.pipelining.load(Ordering::Relaxed) {
+        if !self.pipelining {
             return 1;
         }
         // One each for the connections that are being made.
@@ -45,7 +45,7 @@ impl PoolCore {
         let waiting = (members.waiting.len() + 1).saturating_sub(growing);
         let shared = members.all.iter().filter(|member| !member.is_lent());
         let share = waiting.div_ceil(shared.count().max(1));
-        share.clamp(1, self.depth_max.load(Ordering::Relaxed).max(1))
+        share.clamp(1, self.depth_max.max(1))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::awaitable::{PgOperation, Retry};
 use super::errors;
+use super::submission::seconds;
 use pyo3::prelude::*;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -106,9 +107,4 @@ impl Queue {
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }
-}
-
-/// A duration of Python's; one that cannot be is for ever, or over.
-pub(super) fn seconds(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
 }

@@ -2,11 +2,12 @@
 
 use super::awaitable::{Begun, PgOperation, Retry, Shape};
 use super::core::{Core, locked};
+use super::errors;
+use super::first_use::{self, Guess};
 use super::operation::Work;
 use super::rows::{Rows, Sink};
 use super::statement::Statement;
 use super::submission::Submission;
-use super::{errors, first_use};
 use bytes::BytesMut;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -14,7 +15,7 @@ use runtime::protocols::postgres::frontend::{self, EXECUTE_SYNC, SYNC};
 use std::sync::Arc;
 
 /// Appends Execute for the unnamed portal, and Sync.
-pub(super) fn execute_sync(limit: u32, out: &mut BytesMut) -> PyResult<()> {
+fn execute_sync(limit: u32, out: &mut BytesMut) -> PyResult<()> {
     if limit == 0 {
         out.extend_from_slice(EXECUTE_SYNC);
         return Ok(());
@@ -32,6 +33,21 @@ pub(crate) fn send_query(
     args: &Bound<'_, PyTuple>,
     shape: &Shape,
 ) -> PyResult<()> {
+    submit_rows(core, owner, statement, shape, None, |out| {
+        statement.bind(args, out)
+    })
+}
+
+/// Submits what `encode` writes, which binds the unnamed portal, and asks for its rows. `guess` is
+/// what they are read with where the server has yet to describe them.
+pub(super) fn submit_rows(
+    core: &Arc<Core>,
+    owner: &Bound<'_, PgOperation>,
+    statement: &Arc<Statement>,
+    shape: &Shape,
+    guess: Option<Box<Guess>>,
+    encode: impl FnOnce(&mut BytesMut) -> PyResult<()>,
+) -> PyResult<()> {
     let py = owner.py();
     let column = shape.column.as_ref().map(|column| column.bind(py));
     let sink = Sink::new(py, shape.mode, column, statement)?;
@@ -41,9 +57,10 @@ pub(crate) fn send_query(
         may_dirty: statement.may_dirty,
         may_lock: statement.may_lock,
     };
-    let work = Work::Rows(Rows::new(statement.clone(), sink));
-    core.submit(owner, work, submission, |out| {
-        statement.bind(args, out)?;
+    let mut rows = Rows::new(statement.clone(), sink);
+    rows.guess = guess;
+    core.submit(owner, Work::Rows(rows), submission, |out| {
+        encode(out)?;
         execute_sync(shape.limit, out)
     })
 }

@@ -142,8 +142,7 @@ impl Statement {
         if self.name.is_empty() && element.is_none_or(|element| element == 0) {
             // The unnamed statement is whatever was parsed last, perhaps by another client of a
             // pooler.
-            let oids = self.parameters.iter().map(|(oid, _)| *oid);
-            frontend::parse("", &self.query, oids, out).map_err(errors::request)?;
+            self.parse(out)?;
         }
         let encode = |position, out: &mut BytesMut| {
             let value = args.get_borrowed_item(position)?;
@@ -162,6 +161,20 @@ impl Statement {
             }
         };
         template.bind(encode, out).map_err(|Unsent(error)| error)
+    }
+
+    /// The types of its parameters.
+    pub(crate) fn parameter_oids(&self) -> impl Iterator<Item = u32> {
+        self.parameters.iter().map(|(oid, _)| *oid)
+    }
+
+    /// Appends Parse, with the types of the parameters.
+    ///
+    /// # Errors
+    /// When the query cannot be sent.
+    pub(crate) fn parse(&self, out: &mut BytesMut) -> PyResult<()> {
+        let oids = self.parameter_oids();
+        frontend::parse(&self.name, &self.query, oids, out).map_err(errors::request)
     }
 
     /// Marks the statement as used for the `count`th time.
@@ -298,7 +311,7 @@ impl PgStatement {
     /// The oids of its parameters' types.
     #[getter]
     fn parameter_oids<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, self.inner.parameters.iter().map(|(oid, _)| *oid))
+        PyTuple::new(py, self.inner.parameter_oids().collect::<Vec<_>>())
     }
 
     /// Its columns: name, table's oid, attribute's number, type's oid, type modifier.

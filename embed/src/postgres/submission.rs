@@ -12,8 +12,12 @@ pub(crate) struct Submission<'a> {
     pub(crate) may_lock: bool,
 }
 
-/// When `seconds` from now is; `None` for never.
-pub(crate) fn deadline_after(seconds: f64) -> Option<Instant> {
-    let after = Duration::try_from_secs_f64(seconds.max(0.0)).ok()?;
-    Instant::now().checked_add(after)
+/// When `timeout_s` from now is; `None` for never.
+pub(crate) fn deadline_after(timeout_s: f64) -> Option<Instant> {
+    Instant::now().checked_add(seconds(timeout_s))
+}
+
+/// A duration of Python's; one that cannot be is for ever, or over.
+pub(super) fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
 }

@@ -246,10 +246,8 @@ class _Exchange:
                             raise
                         answers.append(error)
                 if self._savepoint is not None and self._core.status == "E":
-                    name = self._savepoint
-                    undo = f"ROLLBACK TO SAVEPOINT {name}; RELEASE SAVEPOINT {name}"
                     with contextlib.suppress(PostgresError):
-                        await self._core.simple(undo)
+                        await self._core.simple(_undo(self._savepoint))
         except BaseException:
             self._abandon(operations)
             raise
@@ -285,11 +283,7 @@ class _Exchange:
         begin, end, undo = (
             ("BEGIN", "COMMIT", "ROLLBACK")
             if name is None
-            else (
-                f"SAVEPOINT {name}",
-                f"RELEASE SAVEPOINT {name}",
-                f"ROLLBACK TO SAVEPOINT {name}; RELEASE SAVEPOINT {name}",
-            )
+            else (f"SAVEPOINT {name}", f"RELEASE SAVEPOINT {name}", _undo(name))
         )
         operations: list[PgOperation] = []
         refusal: BaseException | None = None
@@ -374,6 +368,11 @@ class _Exchange:
         if not was_held:
             # All that is in flight is of this batch: a request to cancel can hit nothing else.
             connection._begin_cancel()
+
+
+def _undo(savepoint: str) -> str:
+    """Takes back what came after a savepoint, and the savepoint."""
+    return f"ROLLBACK TO SAVEPOINT {savepoint}; RELEASE SAVEPOINT {savepoint}"
 
 
 def _fate(error: BaseException) -> str:

@@ -150,23 +150,18 @@ class PoolGrowth:
             # A failure a moment ago, and somebody may give something back.
             self._demand_later()
             return
-        wanted = max(1, waiting) - self._growing
-        for holder in self._holders:
-            if wanted <= 0:
-                return
-            if holder.is_vacant:
-                holder.is_connecting = True
-                self._set_growing(1)
-                wanted -= 1
-                self._spawn(self._grow(holder))
+        self._grow_by(max(1, waiting) - self._growing)
 
     def _keep_floor(self) -> None:
         """Make those connections that there are to be although nobody waits for them."""
         if self._closing or not self._initialized or time.monotonic() < self._retry_at:
             return
-        missing = self._minsize - len(self._connections()) - self._growing
+        self._grow_by(self._minsize - len(self._connections()) - self._growing)
+
+    def _grow_by(self, count: int) -> None:
+        """Begin to make so many connections, as far as there are places for them."""
         vacant = (holder for holder in self._holders if holder.is_vacant)
-        for holder in itertools.islice(vacant, max(missing, 0)):
+        for holder in itertools.islice(vacant, max(count, 0)):
             holder.is_connecting = True
             self._set_growing(1)
             self._spawn(self._grow(holder))

@@ -9,7 +9,7 @@ from typing import Any
 from fasterapi.pg._coroutines import marked
 from fasterapi.pg._deadline import seconds
 from fasterapi.pg._models import ModelQueries
-from fasterapi.pg._queries import FIRST, JSON, RECORDS, STATUS, VALUE
+from fasterapi.pg._queries import FIRST, JSON, RECORDS, SHORT_WAYS, STATUS, VALUE
 from fasterapi.pg.connection import Connection
 
 TYPE_CHECKING = False
@@ -35,7 +35,7 @@ SESSION_WORDS = re.compile(
     r"\b(?:set_config|setseed|temp|temporary|\w*advisory\w*|dblink\w*|lo_\w+)\b", re.IGNORECASE
 )
 
-OVERRIDABLE = ("execute", "fetch", "fetchrow", "fetchval", "fetch_json", "_query", "_get_statement")
+OVERRIDABLE = (*SHORT_WAYS, "_query", "_get_statement")
 
 
 class PoolQueries(ModelQueries):
@@ -194,5 +194,5 @@ def _on_one(name: str) -> Callable[..., Any]:
 
 for _name in ("copy_from_table", "copy_from_query", "copy_to_table", "copy_records_to_table"):
     setattr(PoolQueries, _name, _on_one(_name))
-for _name in ("execute", "fetch", "fetchrow", "fetchval", "fetch_json"):
+for _name in SHORT_WAYS:
     marked(getattr(PoolQueries, _name))

@@ -30,6 +30,8 @@ __all__ = ["QueryMixin"]
 
 RECORDS, FIRST, VALUE, STATUS, JSON = 0, 1, 2, 3, 4
 """What a query gives, as ``PgConnection.query`` has it."""
+SHORT_WAYS = ("execute", "fetch", "fetchrow", "fetchval", "fetch_json")
+"""The methods that return the driver's own awaitable."""
 
 
 class QueryMixin(ModelQueries, ConnectionParts):
@@ -391,5 +393,5 @@ async def wait_for_change(core: PgConnection, timeout_s: float | None) -> None:
         await core.change()
 
 
-for _name in ("execute", "fetch", "fetchrow", "fetchval", "fetch_json"):
+for _name in SHORT_WAYS:
     marked(getattr(QueryMixin, _name))
