@@ -179,6 +179,7 @@ LOG_IN = {
     "a key that is too short": authentication(0) + message(b"K", b"\0\0") + READY,
     "ready with an unknown status": WELCOME + message(b"Z", b"?"),
     "ready without a status": WELCOME + message(b"Z"),
+    "a row once the client is in": WELCOME + READY + row(ONE),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,30 @@ async def test_an_init_that_fails(
         # Who needs no other connection notices nothing.
         assert await within(SOON_S, pool.fetchval("SELECT 1")) == 1
     assert "no second one" in caplog.text
+
+
+@ours_only
+@in_loop
+async def test_a_connection_that_is_dead_already(pg: Any, postgres: Cluster) -> None:
+    """One that ends before the pool has it keeps no place; its end is why the pool cannot grow."""
+    are_shot = False
+
+    async def init(connection: Any) -> None:
+        if are_shot:
+            with contextlib.suppress(pg.PostgresError):
+                await connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    arguments = postgres.arguments(min_size=1, max_size=2, init=init)
+    async with pg.create_pool(**arguments) as pool:
+        async with pool.acquire():
+            are_shot = True
+            with pytest.raises(TimeoutError, match="ended as soon as it was made"):
+                await within(SOON_S, pool.acquire(timeout=0.6))
+            assert (pool.get_size(), pool.get_idle_size()) == (1, 0)
+            # Its place is free for one that lives.
+            are_shot = False
+            assert await within(SOON_S, pool.fetchval("SELECT 1")) == 1
+        assert (pool.get_size(), pool.get_idle_size()) == (2, 2)
 
 
 @ours_only

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from fasterapi.pg._config import Address, ConnectParameters
     from fasterapi.pg.connection import Connection
 
-__all__ = ["Blueprint", "check_record_class", "establish", "make_blueprint"]
+__all__ = ["Blueprint", "check_alive", "check_record_class", "establish", "make_blueprint"]
 
 
 class Blueprint(NamedTuple):
@@ -246,7 +246,21 @@ async def _connect_to(
     )
     connection._peer = session.peer
     connection._is_tls = session.is_tls
+    check_alive(connection)
     return connection
+
+
+def check_alive(connection: Connection) -> None:
+    """Raises ``ConnectionResetError`` for a connection that has ended although it is new.
+
+    A server that shuts down lets a session in and ends it in one breath, before anybody could
+    be told of the end.
+    """
+    if connection.is_closed():
+        error = connection._core.error
+        raise ConnectionResetError(
+            f"the connection ended as soon as it was made: {error or 'the server hung up'}"
+        ) from error
 
 
 def _may_succeed_otherwise(error: Exception, *, encrypted: bool) -> bool:

@@ -9,7 +9,7 @@ import logging
 import time
 from typing import Any
 
-from fasterapi.pg._connect import Blueprint, establish, make_blueprint
+from fasterapi.pg._connect import Blueprint, check_alive, establish, make_blueprint
 from fasterapi.pg.connection import Connection, connect
 from fasterapi.pg.exceptions import InterfaceError
 
@@ -101,6 +101,7 @@ class PoolGrowth:
                 # The pool has no use for it, and its user may.
                 connection.terminate()
                 raise
+        check_alive(connection)
         if connection._query_loggers:
             # They are told of queries that the connection is asked, which shared ones are not.
             self._shares = False
