@@ -37,6 +37,7 @@ def driver_module(driver: str, name: str) -> ModuleType:
 def connect_utils(driver: str) -> dict[str, Any]:
     """`asyncpg.connect_utils`: how arguments become addresses and parameters."""
     config, ssl = driver_module(driver, "_config"), driver_module(driver, "_ssl")
+    request: bytes = driver_module(driver, "_socket").SSL_REQUEST
 
     def parse(**options: Any) -> Any:
         """The addresses, and a named tuple."""
@@ -46,7 +47,11 @@ def connect_utils(driver: str) -> dict[str, Any]:
             parameters = parameters._replace(ssl=True)
         return addresses, parameters
 
-    return {"SSLMode": ssl.SSLMode, "_parse_connect_dsn_and_args": parse}
+    return {
+        "SSLMode": ssl.SSLMode,
+        "_SSL_REQUEST_CODE": int.from_bytes(request[4:], "big"),
+        "_parse_connect_dsn_and_args": parse,
+    }
 
 
 def protocol(driver: str) -> dict[str, Any]:
@@ -162,7 +167,9 @@ def give_private_names(driver: str) -> None:
     connection._transport = property(Protocol)
     connection._stmt_cache = property(StatementCache)
     connection._server_caps = SimpleNamespace(sql_copy_from_where=True)
-    driver_module(driver, "pool").Pool._queue = property(IdleQueue)
+    pool = driver_module(driver, "pool").Pool
+    pool._queue = property(IdleQueue)
+    pool._maintenance_task = property(lambda pool: pool._upkeep)
 
 
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):

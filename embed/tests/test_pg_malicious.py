@@ -7,143 +7,29 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import resource
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from postgres_driver import OURS, in_loop, within
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+from scripted_postgres import (
+    ONE,
+    READY,
+    RESULT,
+    WELCOME,
+    Peer,
+    authentication,
+    columns,
+    message,
+    row,
+    server,
+)
 
 pytestmark = pytest.mark.seconds(120)
 SOON_S = 10.0
 # At some of them it reads behind the message and crashes, at others it waits for its timeout.
 only_ours = pytest.mark.skipif(not OURS, reason="asyncpg is no match for it")
-
-
-def message(tag: bytes, body: bytes = b"", length: int | None = None) -> bytes:
-    """A message of the server's; its length field may lie."""
-    return tag + struct.pack("!i", len(body) + 4 if length is None else length) + body
-
-
-def authentication(code: int, body: bytes = b"") -> bytes:
-    """One of the Authentication messages."""
-    return message(b"R", struct.pack("!i", code) + body)
-
-
-def parameter(name: str, value: str) -> bytes:
-    """A ParameterStatus."""
-    return message(b"S", name.encode() + b"\0" + value.encode() + b"\0")
-
-
-def columns(*names: str, oid: int = 23, size: int = 4) -> bytes:
-    """A RowDescription of columns that are int4 unless said otherwise."""
-    body = struct.pack("!h", len(names))
-    for name in names:
-        body += name.encode() + b"\0" + struct.pack("!ihihih", 0, 0, oid, size, -1, 1)
-    return message(b"T", body)
-
-
-def row(*values: bytes | None) -> bytes:
-    """A DataRow."""
-    body = struct.pack("!h", len(values))
-    for value in values:
-        body += struct.pack("!i", -1) if value is None else struct.pack("!i", len(value)) + value
-    return message(b"D", body)
-
-
-READY = message(b"Z", b"I")
-WELCOME = b"".join(
-    [
-        authentication(0),
-        parameter("server_version", "15.4"),
-        parameter("client_encoding", "UTF8"),
-        parameter("standard_conforming_strings", "on"),
-        parameter("integer_datetimes", "on"),
-        parameter("TimeZone", "UTC"),
-        message(b"K", struct.pack("!ii", 4711, 815)),
-    ]
-)
-# What a statement without parameters is that gives one int4.
-DESCRIBED = message(b"t", struct.pack("!h", 0)) + columns("n")
-ONE = struct.pack("!i", 1)
-RESULT = message(b"2") + row(ONE) + message(b"C", b"SELECT 1\0") + READY
-
-
-class Peer:
-    """One client, from the server's side."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    async def startup(self) -> None:
-        """Read requests for encryption, which are declined, and the startup message."""
-        while True:
-            (length,) = struct.unpack("!i", await self.reader.readexactly(4))
-            body = await self.reader.readexactly(length - 4)
-            if struct.unpack("!i", body[:4])[0] not in {80877103, 80877104}:
-                return
-            await self.send(b"N")
-
-    async def receive(self) -> bytes:
-        """One message's tag and body."""
-        tag = await self.reader.readexactly(1)
-        (length,) = struct.unpack("!i", await self.reader.readexactly(4))
-        return tag + await self.reader.readexactly(length - 4)
-
-    async def until(self, *tags: bytes) -> bytes:
-        """Skip messages up to one of these."""
-        while (found := await self.receive())[:1] not in tags:
-            pass
-        return found
-
-    async def send(self, data: bytes) -> None:
-        """Send bytes as they are."""
-        self.writer.write(data)
-        await self.writer.drain()
-
-    async def welcome(self) -> None:
-        """Let the client in without a password."""
-        await self.startup()
-        await self.send(WELCOME + READY)
-
-    async def prepared(self, described: bytes = DESCRIBED) -> None:
-        """Let the client in, and answer its Parse and Describe, up to its next Bind."""
-        await self.welcome()
-        answer = b""
-        while (tag := (await self.receive())[:1]) not in {b"S", b"H", b"B"}:
-            answer += {b"P": message(b"1"), b"D": described}.get(tag, b"")
-        await self.send(answer + (READY if tag == b"S" else b""))
-
-
-@contextlib.asynccontextmanager
-async def server(script: Callable[[Peer], Awaitable[None]]) -> AsyncIterator[dict[str, Any]]:
-    """A server that treats every client so, and then waits; arguments of `connect`."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            await script(Peer(reader, writer))
-            await reader.read()
-        writer.close()
-
-    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = listener.sockets[0].getsockname()[1]
-    try:
-        yield {
-            "host": "127.0.0.1",
-            "port": port,
-            "user": "mallory",
-            "password": "secret",
-            "database": "x",
-            "ssl": False,
-            "timeout": 3,
-            "command_timeout": 3,
-        }
-    finally:
-        listener.close()
 
 
 def refused(pg: Any) -> tuple[type[BaseException], ...]:

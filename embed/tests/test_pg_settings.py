@@ -151,9 +151,9 @@ async def test_a_wrong_password(pg: Any, own_postgres: Cluster, mode: str, kind:
     assert await user_of(pg, **arguments) == "scram"
     with pytest.raises(pg.InvalidPasswordError):
         await user_of(pg, **arguments | {"password": "wrong"})
-    with pytest.raises(pg.InvalidAuthorizationSpecificationError) as told:
+    # The server has let the user in by then: the other way is not tried.
+    with pytest.raises(pg.InvalidCatalogNameError):
         await user_of(pg, **arguments | {"database": "nowhere"})
-    assert isinstance(told.value.__cause__, pg.InvalidCatalogNameError)
 
 
 @ours_only

@@ -73,7 +73,13 @@ impl Core {
         is_now: bool,
     ) -> (Looked, Option<PyErr>) {
         match received {
-            Ok(Received::Bytes) => (Looked::More, self.take(py, wire, is_now).err()),
+            Ok(Received::Bytes) => match self.take(py, wire, is_now) {
+                Ok(()) if wire.has_ended() => {
+                    let end = wire.receive();
+                    self.received(py, wire, end, is_now)
+                }
+                taken => (Looked::More, taken.err()),
+            },
             Ok(Received::WouldBlock) => (Looked::Empty, None),
             Ok(Received::Closed) => (Looked::Ended, None),
             Err(error) => {
@@ -203,11 +209,12 @@ impl Core {
             .map_err(|error| broken(py, error))?
         {
             Flow::Next => {
-                if let Work::Start(starting) = &mut operation.work
-                    && !starting.out.is_empty()
-                {
+                if let Work::Start(starting) = &mut operation.work {
+                    locked(&self.session).is_accepted = starting.is_done();
                     let bytes = starting.out.split();
-                    self.send_more(py, &bytes);
+                    if !bytes.is_empty() {
+                        self.send_more(py, &bytes);
+                    }
                 }
             }
             Flow::Changed => self.changed.fire(py),

@@ -12,6 +12,8 @@ pub(crate) struct Session {
     pub(crate) pid: u32,
     /// What a request to cancel must bring.
     pub(crate) secret: Vec<u8>,
+    /// The server has let the user in (AuthenticationOk).
+    pub(crate) is_accepted: bool,
     /// What the server reports of its settings.
     pub(crate) parameters: BTreeMap<String, String>,
     pub(crate) last_status: Option<Box<str>>,
@@ -31,6 +33,7 @@ impl Default for Session {
             status: b'I',
             pid: 0,
             secret: Vec::new(),
+            is_accepted: false,
             parameters: BTreeMap::new(),
             last_status: None,
             error: None,

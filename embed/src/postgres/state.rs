@@ -109,6 +109,12 @@ impl PgState {
         self.core.is_tls()
     }
 
+    /// Whether the server has let the user in, whatever became of the session then.
+    #[getter]
+    fn is_accepted(&self) -> bool {
+        locked(&self.core.session).is_accepted
+    }
+
     /// The settings that the server reports.
     #[getter]
     fn parameters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {

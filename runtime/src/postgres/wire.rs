@@ -114,6 +114,12 @@ impl Wire {
         self.tls().is_some_and(|tls| tls.is_handshaking())
     }
 
+    /// Whether [`receive`](Self::receive) has an end to tell. The socket may be silent about it: one
+    /// that closes through TLS need not close below.
+    pub fn has_ended(&self) -> bool {
+        self.ended.is_some()
+    }
+
     /// What was received and not consumed.
     #[inline]
     pub fn input(&self) -> &[u8] {

@@ -40,7 +40,7 @@ async def request_cancel(
                 pass
             plain.close()
             return
-        if not await ask_for_tls(loop, plain, params):
+        if not await ask_for_tls(loop, plain, params, (peer.host, peer.address[1])):
             raise ConnectionError("the server would take the request to cancel only in the clear")
         context = python_context(params)
     except BaseException:

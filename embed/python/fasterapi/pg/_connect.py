@@ -1,43 +1,28 @@
-"""Connecting: sockets, TLS, log-in, and the choice among several servers."""
+"""Connecting: what a connection is to be like, and the choice among several servers."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 import random
-import ssl
 from typing import Any, NamedTuple
 
 from fasterapi.pg._config import ConnectOptions, SessionAttribute, resolve
 from fasterapi.pg._connect_config import ConnectionConfig
 from fasterapi.pg._deadline import seconds
 from fasterapi.pg._introspect import Catalog
-from fasterapi.pg._log_in import authenticate
-from fasterapi.pg._socket import (
-    Peer,
-    ask_for_tls,
-    open_socket,
-    python_context,
-    relay_tls,
-    wants_tls,
-)
-from fasterapi.pg._ssl import SSLMode, SSLNegotiation, TlsSettings, in_openssls_words, prepared_tls
+from fasterapi.pg._session import open_session
+from fasterapi.pg._ssl import SSLMode, SSLNegotiation
 from fasterapi.pg.exceptions import (
     CannotConnectNowError,
     ClientConfigurationError,
     InterfaceError,
-    InvalidAuthorizationSpecificationError,
-    InvalidPasswordError,
-    PostgresConnectionError,
-    PostgresError,
     TargetServerAttributeNotMatched,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
-
-    from fasterapi._core import PgConnection, PgDescriptions, PgTypes, Record
+    from fasterapi._core import PgDescriptions, Record
     from fasterapi.pg._config import Address, ConnectParameters
     from fasterapi.pg.connection import Connection
 
@@ -131,15 +116,6 @@ def check_record_class(record_class: type[Record]) -> None:
         raise InterfaceError("record_class must not redefine __new__ or __init__")
 
 
-class Session(NamedTuple):
-    """A log-in that succeeded."""
-
-    core: PgConnection
-    types: PgTypes
-    peer: Peer
-    is_tls: bool
-
-
 async def establish(loop: asyncio.AbstractEventLoop, blueprint: Blueprint) -> Connection:
     """A connection to the first server that answers and is of the kind that was asked for.
 
@@ -216,24 +192,10 @@ async def _fits(connection: Connection, target: SessionAttribute) -> bool:
 async def _connect_to(
     loop: asyncio.AbstractEventLoop, blueprint: Blueprint, position: int, address: Address
 ) -> Connection:
-    """A connection to one address, encrypted or not as ``sslmode`` wants it."""
+    """A connection to one address."""
     params = blueprint.params
-    mode = params.sslmode or SSLMode.disable
     password = await _password(params.password, position)
-    encrypted = wants_tls(params, address)
-    can_change = not isinstance(address, str) and mode in (SSLMode.allow, SSLMode.prefer)
-    try:
-        session = await _log_in(loop, blueprint, address, password, encrypted=encrypted)
-    except (PostgresError, ssl.SSLError, ConnectionError) as error:
-        if not can_change or not _may_succeed_otherwise(error, encrypted=encrypted):
-            raise
-        # libpq's second try: prefer goes without TLS, allow with it.
-        try:
-            session = await _log_in(loop, blueprint, address, password, encrypted=not encrypted)
-        except (PostgresError, OSError) as second:
-            if isinstance(error, InvalidPasswordError) and _says_less(second):
-                raise error from None
-            raise second from error
+    session = await open_session(loop, blueprint, address, password)
     connection = blueprint.connection_class(
         session.core,
         session.types,
@@ -261,85 +223,6 @@ def check_alive(connection: Connection) -> None:
         raise ConnectionResetError(
             f"the connection ended as soon as it was made: {error or 'the server hung up'}"
         ) from error
-
-
-def _may_succeed_otherwise(error: Exception, *, encrypted: bool) -> bool:
-    """Whether what was refused with TLS may be accepted without it, or the other way round."""
-    if isinstance(error, (CannotConnectNowError, ConnectionRefusedError)):
-        return False
-    is_refusal = isinstance(error, PostgresError) and not isinstance(error, PostgresConnectionError)
-    return is_refusal or encrypted
-
-
-def _says_less(error: Exception) -> bool:
-    """Whether an error is about the second way alone: a password was wrong on the first."""
-    return not isinstance(error, PostgresError) or isinstance(
-        error, (InvalidAuthorizationSpecificationError, PostgresConnectionError)
-    )
-
-
-async def _log_in(
-    loop: asyncio.AbstractEventLoop,
-    blueprint: Blueprint,
-    address: Address,
-    password: bytes | None,
-    *,
-    encrypted: bool,
-) -> Session:
-    from fasterapi._core import PgConnection, PgTypes
-
-    params, config = blueprint.params, blueprint.config
-    plain, peer = await open_socket(loop, address)
-    context: ssl.SSLContext | None = None
-    try:
-        if encrypted:
-            encrypted = await _offer_tls(loop, plain, params, address)
-        if encrypted and not isinstance(params.ssl, TlsSettings):
-            context = python_context(params)
-    except BaseException:
-        plain.close()
-        raise
-    if context is not None:
-        plain = await relay_tls(loop, plain, context, peer.host)
-    types = PgTypes(json_as_text=config.json_as_text, extensions=config.extensions)
-    core = PgConnection(
-        plain.detach(),
-        loop,
-        types,
-        descriptions=blueprint.descriptions,
-        record_class=blueprint.record_class,
-        message_bytes_max=config.message_bytes_max,
-    )
-    try:
-        if encrypted and context is None:
-            await _encrypt(core, params, peer.host)
-        await authenticate(loop, core, params, password)
-    except BaseException:
-        core.terminate()
-        raise
-    return Session(core, types, peer, encrypted)
-
-
-async def _offer_tls(
-    loop: asyncio.AbstractEventLoop,
-    plain: socket.socket,
-    params: ConnectParameters,
-    address: Address,
-) -> bool:
-    if await ask_for_tls(loop, plain, params):
-        return True
-    if params.sslmode is None or params.sslmode < SSLMode.require:
-        return False
-    where = address if isinstance(address, str) else "{}:{}".format(*address)
-    raise ConnectionError(f'PostgreSQL server at "{where}" rejected SSL upgrade')
-
-
-async def _encrypt(core: PgConnection, params: ConnectParameters, host: str) -> None:
-    direct = params.ssl_negotiation is SSLNegotiation.direct
-    try:
-        await core.tls(prepared_tls(params.ssl, is_direct=direct), host)
-    except ssl.SSLError as error:
-        raise in_openssls_words(error) from None
 
 
 async def _password(given: Any, position: int) -> bytes | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Peer",
     "ask_for_tls",
+    "name_of",
     "open_peer",
     "open_socket",
     "python_context",
@@ -88,22 +89,38 @@ def wants_tls(params: ConnectParameters, address: Address) -> bool:
     return not isinstance(address, str) and mode >= SSLMode.prefer
 
 
+def name_of(address: Address) -> str:
+    """The server there, as messages have it."""
+    where = address if isinstance(address, str) else "{}:{}".format(*address)
+    return f'PostgreSQL server at "{where}"'
+
+
 async def ask_for_tls(
-    loop: asyncio.AbstractEventLoop, plain: socket.socket, params: ConnectParameters
+    loop: asyncio.AbstractEventLoop,
+    plain: socket.socket,
+    params: ConnectParameters,
+    address: Address,
 ) -> bool:
-    """Whether the server is ready for a TLS handshake (55.2.10)."""
+    """Whether the server is ready for a TLS handshake (55.2.10).
+
+    Raises ``ConnectionError`` for anything but yes and no. What is said in the clear here is not
+    to be believed, nor shown (CVE-2024-10977).
+    """
     if params.ssl_negotiation is SSLNegotiation.direct:
         return True
     await loop.sock_sendall(plain, SSL_REQUEST)
-    # One byte and no more: what follows is already the handshake, or an attack.
-    answer = await loop.sock_recv(plain, 1)
-    if answer == b"S":
-        return True
-    if answer == b"N":
-        return False
+    # One byte is all that may come: bytes behind it would be an attack (CVE-2021-23222).
+    answer = await loop.sock_recv(plain, 2)
+    if answer in (b"S", b"N"):
+        return answer == b"S"
     if not answer:
-        raise ConnectionResetError("the server closed the connection when asked for TLS")
-    raise ConnectionError(f"the server answered {answer!r} when asked for TLS")
+        raise ConnectionResetError(f"{name_of(address)} closed the connection when asked for TLS")
+    if answer.startswith(b"E"):
+        raise ConnectionError(
+            f"{name_of(address)}: server sent an error response during SSL exchange; "
+            "check the server logs for details"
+        )
+    raise ConnectionError(f"{name_of(address)} answered {answer!r} when asked for TLS")
 
 
 def python_context(params: ConnectParameters) -> ssl.SSLContext:
