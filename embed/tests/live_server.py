@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from processes import children_of, is_running, session_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -62,24 +63,6 @@ def wait_until(condition: Callable[[], Any], timeout_s: float = 10.0, what: str 
             raise AssertionError(f"not within {timeout_s} s: {what or condition}")
         time.sleep(0.01)
     return value
-
-
-def children_of(pid: int) -> list[int]:
-    """The processes that ``pid`` has started."""
-    try:
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except FileNotFoundError:
-        return []
-    return [int(child) for child in text.split()]
-
-
-def is_running(pid: int) -> bool:
-    """Whether there is such a process, other than one that only waits to be reaped."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state not in {"Z", "X"}
 
 
 def rss_bytes(pid: int) -> int:
@@ -230,21 +213,6 @@ class Server:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait(5.0 * UNDER_LOAD)
-
-
-def session_members(session: int) -> list[int]:
-    """The processes of a session."""
-    members = []
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        try:
-            fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(fields[3]) == session:
-            members.append(int(entry))
-    return members
 
 
 def read_all(connection: socket.socket) -> bytes:

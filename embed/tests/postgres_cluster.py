@@ -24,6 +24,7 @@ from urllib.parse import quote, urlencode
 
 from postgres_certificates import make_certificates
 from postgres_remains import wait_gone
+from processes import children_of, is_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -340,8 +341,7 @@ class Cluster:
     @property
     def pids(self) -> list[int]:
         """The postmaster and all it has started."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
-        return [self.pid, *map(int, children.split())]
+        return [self.pid, *children_of(self.pid)]
 
     def send_signal(self, number: int) -> None:
         """Send a signal to every process of the server, the postmaster first."""
@@ -353,7 +353,16 @@ class Cluster:
         """Stop every process: connections stay open, and nothing answers."""
         # First the one that starts others: what it has started by then can be counted.
         os.kill(self.pid, signal.SIGSTOP)
+        self._wait_stopped([self.pid])
         self.send_signal(signal.SIGSTOP)
+        self._wait_stopped(self.pids)
+
+    @staticmethod
+    def _wait_stopped(pids: list[int]) -> None:
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while not all(map(is_stopped, pids)):
+            assert time.monotonic() < deadline, "not every process of the server has stopped"
+            time.sleep(0.001)
 
     def resume(self) -> None:
         """Let a paused server go on."""

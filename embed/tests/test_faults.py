@@ -21,13 +21,12 @@ from typing import TYPE_CHECKING, Self
 import pytest
 from live_server import (
     UNDER_LOAD,
-    is_running,
     open_descriptors,
     read_until,
     rss_bytes,
-    session_members,
     wait_until,
 )
+from processes import is_running, session_members
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
