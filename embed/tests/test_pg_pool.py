@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -152,3 +154,108 @@ async def test_many_wait_their_turn(pg: Any, arguments: dict[str, Any]) -> None:
         tasks = [(lease if number % 7 == 0 else query)(number) for number in range(500)]
         assert await within(SOON_S * 2, asyncio.gather(*tasks)) == list(range(500))
         assert await pool.fetchval("SELECT sum(v) FROM t") == len(range(0, 500, 7))
+
+
+@ours_only
+@pytest.mark.parametrize("how", ["close", "terminate", "forget"])
+@in_loop
+async def test_nothing_keeps_a_pool(pg: Any, arguments: dict[str, Any], how: str) -> None:
+    """It goes when nobody has it, and so do its connections, with a warning if it was open."""
+    pool = await pg.create_pool(**arguments, min_size=2, max_size=3)
+    assert await pool.fetchval("SELECT 1") == 1
+    weak = weakref.ref(pool)
+    connections = [weakref.ref(one) for one in pool._connections()]
+    if how == "close":
+        await pool.close()
+    elif how == "terminate":
+        pool.terminate()
+    del pool
+    # What the loop has still to do for it.
+    await asyncio.sleep(0.05)
+    if how == "forget":
+        with pytest.warns(ResourceWarning, match="unclosed connection"):
+            gc.collect()
+    else:
+        gc.collect()
+    assert weak() is None
+    assert [one() for one in connections] == [None, None]
+
+
+@in_loop
+async def test_a_query_keeps_its_pool(pg: Any, arguments: dict[str, Any]) -> None:
+    """The program need not have it any more."""
+
+    async def sleeper() -> Any:
+        pool = await pg.create_pool(**arguments, min_size=1, max_size=1)
+        return pool.fetchval("SELECT 1 FROM pg_sleep(0.5)")
+
+    query = asyncio.ensure_future(await sleeper())
+    await asyncio.sleep(0.1)
+    gc.collect()
+    assert await within(SOON_S, query) == 1
+
+
+@ours_only
+@in_loop
+async def test_a_pool_closes_without_its_server(pg: Any, arguments: dict[str, Any]) -> None:
+    """Who waits for a connection, a listener too, is told at once that none comes any more."""
+    made = 0
+
+    async def connect(*args: Any, **more: Any) -> Any:
+        nonlocal made
+        made += 1
+        if made > 1:
+            await asyncio.sleep(60)
+        return await pg.connect(*args, **more)
+
+    pool = await pg.create_pool(**arguments, min_size=1, max_size=1, connect=connect)
+    async with pool.listen("channel"):
+        waits = asyncio.ensure_future(pool.fetch("SELECT 1"))
+        pool._connections()[0].terminate()
+        await asyncio.sleep(0.5)
+        began = time.monotonic()
+        await within(SOON_S, pool.close())
+        assert time.monotonic() - began < 3.0
+    with pytest.raises(pg.InterfaceError, match="pool is closed"):
+        await waits
+
+
+@ours_only
+@pytest.mark.parametrize("how", ["close", "terminate"])
+@in_loop
+async def test_a_closed_pool_makes_no_connections(
+    pg: Any, arguments: dict[str, Any], how: str
+) -> None:
+    """Those that are being made are given up."""
+    made, given_up = 0, asyncio.Event()
+    is_begun = asyncio.Event()
+
+    async def connect(*args: Any, **more: Any) -> Any:
+        nonlocal made
+        made += 1
+        if made > 1:
+            is_begun.set()
+            try:
+                await asyncio.sleep(60)
+            finally:
+                given_up.set()
+        return await pg.connect(*args, **more)
+
+    pool = await pg.create_pool(**arguments, min_size=1, max_size=2, connect=connect)
+    held = await pool.acquire()
+    waits = asyncio.ensure_future(pool.acquire())
+    await within(SOON_S, is_begun.wait())
+    if how == "terminate":
+        pool.terminate()
+        with pytest.raises(pg.InterfaceError, match="pool is closed"):
+            await within(SOON_S, waits)
+    else:
+        closing = asyncio.ensure_future(pool.close())
+        await within(SOON_S, given_up.wait())
+        await pool.release(held)
+        # Who came before has his turn.
+        await pool.release(await within(SOON_S, waits))
+        await within(SOON_S, closing)
+    await within(SOON_S, given_up.wait())
+    assert pool.get_size() == 0
+    assert made == 2

@@ -88,7 +88,7 @@ impl Drop for State {
 pub(crate) struct PgOperation {
     state: Mutex<State>,
     loop_: Py<PyAny>,
-    /// The program's connection: it must not be closed as forgotten while this is awaited.
+    /// The program's connection or pool: it must not be closed as forgotten while this is awaited.
     _owner: Option<Py<PyAny>>,
 }
 
@@ -130,6 +130,14 @@ impl PgOperation {
     pub(crate) fn named(self, name: &'static str) -> Self {
         self.state().name = name;
         self
+    }
+
+    /// Says what must not be closed as forgotten while this is awaited.
+    pub(crate) fn keeping(self, owner: Bound<'_, PyAny>) -> Self {
+        Self {
+            _owner: Some(owner.unbind()),
+            ..self
+        }
     }
 
     /// The same on the connection `core`.

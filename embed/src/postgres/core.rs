@@ -10,7 +10,7 @@ use super::errors;
 use super::hooks::Hooks;
 use super::link::Link;
 use super::operation::{Operation, Work};
-use super::pool::PoolCore;
+use super::pool_core::PoolCore;
 use super::session::Session;
 use super::signal::Signal;
 use super::statement_cache::StatementCache;

@@ -1,8 +1,9 @@
 //! The PostgreSQL driver: what Python asks, what the server answers.
 //!
-//! The path of a query: `pool.rs` or `connection.rs` -> `query.rs` (`first_use.rs` where it is new
-//! to the connection) -> `statement.rs` encodes -> `core.rs` sends; `receive.rs` takes frames ->
-//! `operation.rs` -> `rows.rs` makes objects -> `awaitable.rs` wakes.
+//! The path of a query: `connection.rs`, or `pool.rs` -> `pool_core.rs`, which chooses a connection
+//! -> `query.rs` (`first_use.rs` where it is new to the connection) -> `statement.rs` encodes ->
+//! `core.rs` sends; `receive.rs` takes frames -> `operation.rs` -> `rows.rs` makes objects ->
+//! `awaitable.rs` wakes.
 
 mod abandon;
 mod awaitable;
@@ -23,6 +24,7 @@ mod operation;
 mod pin;
 mod pool;
 mod pool_batch;
+mod pool_core;
 mod pool_deadline;
 mod pool_queue;
 mod query;

@@ -6,7 +6,7 @@
 //! waiting for that very query.
 
 use super::core::Core;
-use super::pool::{Members, PoolCore};
+use super::pool_core::{Members, PoolCore};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 

@@ -4,7 +4,7 @@
 
 use super::awaitable::PgOperation;
 use super::core::locked;
-use super::pool::PoolCore;
+use super::pool_core::PoolCore;
 use super::pool_queue::Waiting;
 use super::{errors, link};
 use pyo3::prelude::*;

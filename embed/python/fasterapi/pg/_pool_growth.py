@@ -7,6 +7,7 @@ import inspect
 import itertools
 import logging
 import time
+import weakref
 from typing import Any
 
 from fasterapi.pg._connect import Blueprint, check_alive, establish, make_blueprint
@@ -70,6 +71,10 @@ class PoolGrowth:
     _log_at: float
     _max_inactive_connection_lifetime: float
     _tasks: set[asyncio.Task[Any]]
+    _growths: set[asyncio.Task[None]]
+    """Those that make connections."""
+    _upkeep: asyncio.Task[None] | None
+    _checked_at: float
 
     async def _get_new_connection(self) -> Connection:
         if self._connect is None:
@@ -129,6 +134,7 @@ class PoolGrowth:
 
     def _forget(self, connection: Connection) -> None:
         self._core.remove(connection._core)
+        self._fail_the_hopeless()
         if not self._closing:
             self._on_demand()
             self._keep_floor()
@@ -165,7 +171,9 @@ class PoolGrowth:
         for holder in itertools.islice(vacant, max(count, 0)):
             holder.is_connecting = True
             self._set_growing(1)
-            self._spawn(self._grow(holder))
+            growth = self._spawn(self._grow(holder))
+            self._growths.add(growth)
+            growth.add_done_callback(self._growths.discard)
 
     async def _grow(self, holder: Holder) -> None:
         core = self._core
@@ -237,29 +245,57 @@ class PoolGrowth:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _look_after(self) -> None:
-        """Close what is idle for too long or too old, ask what is idle whether it is there."""
+    def _begin_upkeep(self) -> None:
         idle_max = self._max_inactive_connection_lifetime
-        tick = min(max(idle_max / 8, TICK_S_MIN), TICK_S_MAX) if idle_max else TICK_S_MAX
-        checked = time.monotonic()
-        while True:
-            await asyncio.sleep(tick)
-            now = time.monotonic()
-            is_time_to_check = now - checked >= CHECK_AFTER_S
-            spare = len(self._connections()) - self._minsize
-            for holder in self._holders:
-                if holder.is_due():
-                    self._spawn(holder.retire())
-                elif spare > 0 and holder.is_inactive(now):
-                    spare -= 1
-                    self._spawn(holder.retire())
-                elif is_time_to_check and holder.idle_s(now) >= CHECK_AFTER_S:
-                    self._spawn(holder.check())
-            if is_time_to_check:
-                checked = now
-            if self._core.waiting:
-                self._on_demand()
-            self._keep_floor()
+        tick_s = min(max(idle_max / 8, TICK_S_MIN), TICK_S_MAX) if idle_max else TICK_S_MAX
+        self._checked_at = time.monotonic()
+        self._upkeep = self._loop.create_task(_keep_up(weakref.ref(self), tick_s))
+
+    def _end_upkeep(self) -> None:
+        """Make no more connections, and look after none."""
+        if self._retry is not None:
+            self._retry.cancel()
+        upkeep, self._upkeep = self._upkeep, None
+        if upkeep is not None:
+            upkeep.cancel()
+        for growth in self._growths:
+            growth.cancel()
+        self._fail_the_hopeless()
+
+    def _fail_the_hopeless(self) -> None:
+        """Fail who waits for a connection of a closing pool that has none, and makes none."""
+        if self._closing and not self._core.size:
+            self._core.fail_waiting(InterfaceError("pool is closed"))
+
+    def _look_after(self) -> None:
+        """Close what is idle for too long or too old, ask what is idle whether it is there."""
+        now = time.monotonic()
+        is_time_to_check = now - self._checked_at >= CHECK_AFTER_S
+        spare = len(self._connections()) - self._minsize
+        for holder in self._holders:
+            if holder.is_due():
+                self._spawn(holder.retire())
+            elif spare > 0 and holder.is_inactive(now):
+                spare -= 1
+                self._spawn(holder.retire())
+            elif is_time_to_check and holder.idle_s(now) >= CHECK_AFTER_S:
+                self._spawn(holder.check())
+        if is_time_to_check:
+            self._checked_at = now
+        if self._core.waiting:
+            self._on_demand()
+        self._keep_floor()
+
+
+async def _keep_up(weak: weakref.ref[PoolGrowth], tick_s: float) -> None:
+    """Look after a pool as long as somebody has it, now and then."""
+    while True:
+        await asyncio.sleep(tick_s)
+        pool = weak()
+        if pool is None:
+            return
+        pool._look_after()
+        del pool
 
 
 def _class_name(kind: type) -> str:

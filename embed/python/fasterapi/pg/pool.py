@@ -120,6 +120,7 @@ class Pool(PoolQueries, PoolGrowth):
         self._failures = 0
         self._log_at = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._growths: set[asyncio.Task[None]] = set()
         self._upkeep: asyncio.Task[None] | None = None
         self._hub: ListenHub | None = None
 
@@ -167,7 +168,7 @@ class Pool(PoolQueries, PoolGrowth):
             for holder in self._holders:
                 holder.terminate()
             raise
-        self._upkeep = self._loop.create_task(self._look_after())
+        self._begin_upkeep()
 
     def __await__(self) -> Generator[Any, None, Self]:
         """Open the pool."""
@@ -298,7 +299,7 @@ class Pool(PoolQueries, PoolGrowth):
         self._oneshots = {}
         warning = self._loop.call_later(SLOW_CLOSE_S, self._warn_on_slow_close)
         try:
-            self._stop_upkeep()
+            self._end_upkeep()
             if self._hub is not None:
                 await self._hub.stop()
             await asyncio.gather(*(holder.wait_until_released() for holder in self._holders))
@@ -336,20 +337,13 @@ class Pool(PoolQueries, PoolGrowth):
             SLOW_CLOSE_S,
         )
 
-    def _stop_upkeep(self) -> None:
-        if self._retry is not None:
-            self._retry.cancel()
-        upkeep, self._upkeep = self._upkeep, None
-        if upkeep is not None:
-            upkeep.cancel()
-
     def terminate(self) -> None:
         """Close every connection's socket at once."""
         if self._closed or self._core is None:
             return
         self._closing = True
         self._oneshots = {}
-        self._stop_upkeep()
+        self._end_upkeep()
         if self._hub is not None:
             self._hub.stop_soon()
         for holder in self._holders:
