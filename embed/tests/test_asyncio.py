@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from live_server import APPS, own_virtual_environment, wait_until
+from live_server import APPS, UNDER_LOAD, own_virtual_environment, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -249,16 +250,21 @@ def test_a_sleep_takes_its_time(client: httpx.Client, seconds: float) -> None:
     assert seconds - 0.002 <= min(took) < seconds + 0.05
 
 
-def test_timers_on_an_otherwise_idle_shard(client: httpx.Client) -> None:
-    """To 50 ms."""
-    late = client.get("/timers").json()
+def check_timers(late: list[float]) -> None:
+    """To 50 ms; a machine that has other work to do may hold up some of them."""
     assert len(late) == 10
-    assert max(late) < 0.05
+    assert statistics.median(late) < 0.05
+    assert max(late) < 0.05 * UNDER_LOAD**2
     assert min(late) > -0.05
 
 
+def test_timers_on_an_otherwise_idle_shard(client: httpx.Client) -> None:
+    """They fire although nothing else happens."""
+    check_timers(client.get("/timers").json())
+
+
 def test_timers_while_requests_are_served(server: Server, client: httpx.Client) -> None:
-    """To 50 ms, too."""
+    """They fire between the requests."""
     stop = False
 
     def load() -> None:
@@ -274,15 +280,15 @@ def test_timers_while_requests_are_served(server: Server, client: httpx.Client) 
             stop = True
         for done in loads:
             done.result()
-    assert max(late) < 0.05
-    assert min(late) > -0.05
+    check_timers(late)
 
 
 def test_a_timer_after_its_request(client: httpx.Client) -> None:
     """Fires while nobody is connected to anything."""
     client.get("/idle_timer/idle?seconds=0.25")
     time.sleep(0.6)
-    assert abs(client.get("/notes/idle").json()) < 0.05
+    # No sooner, and not only with the next request.
+    assert -0.05 < client.get("/notes/idle").json() < 0.3
 
 
 def test_an_idle_shard_uses_no_cpu(serve: Serve) -> None:
