@@ -115,6 +115,14 @@ def test_the_source_archive_holds_all_that_is_built(tmp_path: Path) -> None:
     assert needed <= names, needed - names
 
 
+def test_sqlalchemy_finds_the_dialect() -> None:
+    """By the name in a URL."""
+    code = "from importlib import metadata as m; print(m.entry_points(group='sqlalchemy.dialects'))"
+    found = python("-c", code)
+    assert "postgresql.fasterapi" in found
+    assert "fasterapi.pg.sqlalchemy:Dialect" in found
+
+
 def test_it_serves_and_its_shards_are_python_processes(serve: Serve) -> None:
     """With the options of the Python that was started, and no more on `sys.path`."""
     server = serve(SLOW, shards=2)
