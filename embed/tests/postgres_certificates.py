@@ -28,6 +28,8 @@ default_ca = this
 [this]
 database = index.txt
 serial = serial
+crlnumber = crlnumber
+crl_extensions = crl
 new_certs_dir = .
 certificate = ca.crt
 private_key = ca.key
@@ -37,6 +39,8 @@ default_days = 3650
 default_crl_days = 3650
 [any]
 commonName = supplied
+[crl]
+authorityKeyIdentifier = keyid:always
 [server]
 subjectAltName = DNS:localhost, IP:127.0.0.1
 extendedKeyUsage = serverAuth
@@ -63,6 +67,7 @@ def make_certificates(folder: Path) -> None:
     (folder / "ca.conf").write_text(CA_CONFIG)
     (folder / "index.txt").touch()
     (folder / "serial").write_text("1000\n")
+    (folder / "crlnumber").write_text("01\n")
     for name in ("ca", "other-ca"):
         files = ("-keyout", f"{name}.key", "-out", f"{name}.crt")
         openssl("req", "-x509", *curve, "-days", DAYS, "-subj", f"/CN=test {name}", *files)

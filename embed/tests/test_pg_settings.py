@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pwd
+import shutil
+import ssl
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -74,8 +78,6 @@ async def test_channel_binding(pg: Any, postgres: Cluster) -> None:
 
 DEMANDS = {
     "require_auth": "gss,sspi",
-    "requirepeer": "postgres",
-    "sslcrldir": "/nowhere",
     "sslcertmode": "require",
     "gssencmode": "require",
     "requiressl": "1",
@@ -154,6 +156,45 @@ async def test_a_wrong_password(pg: Any, own_postgres: Cluster, mode: str, kind:
     # The server has let the user in by then: the other way is not tried.
     with pytest.raises(pg.InvalidCatalogNameError):
         await user_of(pg, **arguments | {"database": "nowhere"})
+
+
+def user_who_runs(pid: int) -> str:
+    """The name of a process's user."""
+    return pwd.getpwuid(Path(f"/proc/{pid}").stat().st_uid).pw_name
+
+
+@ours_only
+@in_loop
+async def test_the_servers_user(pg: Any, postgres: Cluster) -> None:
+    """`requirepeer` names who must be behind a Unix socket; TCP has no such thing."""
+    owner = user_who_runs(postgres.pid)
+    folder = postgres.socket_folder
+    dsn = f"host={folder} port={postgres.port} user=trusting dbname=postgres requirepeer="
+    assert await user_of(pg, dsn + owner) == "trusting"
+    with pytest.raises(ConnectionError, match=f'"somebody", but actual peer .* "{owner}"'):
+        await user_of(pg, dsn + "somebody")
+    assert await user_of(pg, postgres.dsn("trusting", requirepeer="somebody")) == "trusting"
+
+
+@ours_only
+@in_loop
+async def test_a_folder_of_revocation_lists(pg: Any, own_postgres: Cluster, tmp_path: Path) -> None:
+    """`sslcrldir`: what is in there when a connection is made."""
+    folder = own_postgres.certificates
+    settings = {"sslmode": "verify-full", "sslrootcert": str(folder / "ca.crt")}
+    dsn = own_postgres.dsn("scram", sslcrldir=str(tmp_path), **settings).replace(
+        "127.0.0.1", "localhost"
+    )
+    assert await user_of(pg, dsn) == "scram"
+    shutil.copy(folder / "ca.crl", tmp_path)
+    assert await user_of(pg, dsn) == "scram"
+    revoked = {"ssl_cert_file": folder / "revoked.crt", "ssl_key_file": folder / "revoked.key"}
+    own_postgres.configure(**revoked)
+    own_postgres.reload()
+    with pytest.raises(ssl.SSLError, match="Revoked"):
+        await user_of(pg, dsn)
+    (tmp_path / "ca.crl").unlink()
+    assert await user_of(pg, dsn) == "scram"
 
 
 @ours_only

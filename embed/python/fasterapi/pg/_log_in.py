@@ -41,7 +41,7 @@ async def authenticate(
         "user": params.user,
         "database": params.database or params.user,
     }
-    methods, must_bind = params.demands or (None, False)
+    methods, must_bind, _ = params.demands or (None, False, None)
     try:
         wanted = await core.start(
             list(settings.items()), password, methods=methods, must_bind=must_bind

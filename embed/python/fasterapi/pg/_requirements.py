@@ -19,13 +19,11 @@ METHODS = {"password", "md5", "gss", "sspi", "scram-sha-256", "none"}
 # The server cannot succeed with these: this driver does not have them.
 ABSENT_METHODS = {"gss", "sspi"}
 BINDINGS = ("prefer", "disable", "require")
-# By keyword: the variable, the values that ask for nothing, and the others that there are (None:
-# any). Left out is what the driver does.
-DEMANDS: dict[str, tuple[str, set[str], set[str] | None]] = {
+# By keyword: the variable, the values that ask for nothing, and the others that there are. Left out
+# is what the driver does.
+DEMANDS: dict[str, tuple[str, set[str], set[str]]] = {
     "gssencmode": ("PGGSSENCMODE", {"prefer", "disable"}, {"require"}),
     "sslcertmode": ("PGSSLCERTMODE", {"allow", "disable"}, {"require"}),
-    "sslcrldir": ("PGSSLCRLDIR", set(), None),
-    "requirepeer": ("PGREQUIREPEER", set(), None),
     "requiressl": ("PGREQUIRESSL", {"0"}, {"1"}),
 }
 
@@ -37,6 +35,8 @@ class LoginDemands(NamedTuple):
     """By which the server may have the user prove who it is; ``None``: any."""
     must_bind: bool
     """The proof is bound to the TLS connection."""
+    peer: str | None
+    """The user that the server runs as, behind a Unix socket; ``None``: any."""
 
 
 def resolve_requirements(lookup: Lookup) -> LoginDemands | None:
@@ -48,7 +48,7 @@ def resolve_requirements(lookup: Lookup) -> LoginDemands | None:
         value = lookup(name, variable)
         if not value or value in harmless:
             continue
-        if others is not None and value not in others:
+        if value not in others:
             allowed = ", ".join(sorted(harmless | others))
             raise ClientConfigurationError(f"`{name}` must be one of: {allowed}; got {value!r}")
         raise ClientConfigurationError(
@@ -62,8 +62,9 @@ def resolve_requirements(lookup: Lookup) -> LoginDemands | None:
             f"`channel_binding` must be one of: {allowed}; got {binding!r}"
         )
     methods = _methods(lookup("require_auth", "PGREQUIREAUTH"))
-    must_bind = binding == "require"
-    return LoginDemands(methods, must_bind) if must_bind or methods is not None else None
+    peer = lookup("requirepeer", "PGREQUIREPEER") or None
+    demands = LoginDemands(methods, binding == "require", peer)
+    return demands if any(demands) else None
 
 
 def _methods(text: str | None) -> list[str] | None:

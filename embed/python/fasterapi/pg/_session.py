@@ -9,6 +9,7 @@ from fasterapi.pg._log_in import authenticate
 from fasterapi.pg._socket import (
     Peer,
     ask_for_tls,
+    check_peer,
     name_of,
     open_socket,
     python_context,
@@ -99,6 +100,7 @@ async def _open(
 
     params, config = blueprint.params, blueprint.config
     plain, peer = await open_socket(loop, address)
+    _check_peer(plain, params, address)
     if encrypted and not await _offer_tls(loop, plain, params, address):
         # This is the other way already.
         encrypted = may_change = False
@@ -117,6 +119,17 @@ async def _open(
             raise _OtherWay from error
         raise
     return Session(core, types, peer, encrypted)
+
+
+def _check_peer(plain: socket.socket, params: ConnectParameters, address: Address) -> None:
+    wanted = params.demands.peer if params.demands is not None else None
+    if wanted is None or not isinstance(address, str):
+        return
+    try:
+        check_peer(plain, wanted)
+    except BaseException:
+        plain.close()
+        raise
 
 
 def _is_refusal(error: BaseException) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import pwd
 import socket
 import ssl
 import struct
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Peer",
     "ask_for_tls",
+    "check_peer",
     "name_of",
     "open_peer",
     "open_socket",
@@ -28,6 +30,8 @@ __all__ = [
 ]
 
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
+PEER_CREDENTIALS = struct.Struct("iII")
+"""``struct ucred``: process, user and group (unix(7))."""
 DIRECT_ALPN = "postgresql"
 RELAY_BYTES = 1 << 16
 """How much the relay of a caller's TLS context takes at a time, in bytes."""
@@ -80,6 +84,20 @@ async def open_peer(loop: asyncio.AbstractEventLoop, peer: Peer) -> socket.socke
         made.close()
         raise
     return made
+
+
+def check_peer(plain: socket.socket, wanted: str) -> None:
+    """Raises ``ConnectionError`` where the server behind a Unix socket is not ``wanted``'s."""
+    credentials = plain.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER_CREDENTIALS.size)
+    _, uid, _ = PEER_CREDENTIALS.unpack(credentials)
+    try:
+        user = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        user = str(uid)
+    if user != wanted:
+        raise ConnectionError(
+            f'requirepeer specifies "{wanted}", but actual peer user name is "{user}"'
+        )
 
 
 def wants_tls(params: ConnectParameters, address: Address) -> bool:

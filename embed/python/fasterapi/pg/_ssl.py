@@ -71,8 +71,17 @@ class TlsSettings:
     key: str | None = None
     password: str | None = None
     revoked: str | None = None
+    revoked_folder: str | None = None
     version_min: str = "TLSv1.2"
     version_max: str | None = None
+
+    def revocation_lists(self) -> list[str]:
+        """The files that say which certificates are revoked."""
+        files = [self.revoked] if self.revoked else []
+        if self.revoked_folder:
+            found = pathlib.Path(self.revoked_folder).iterdir()
+            files += sorted(str(path) for path in found if path.is_file())
+        return files
 
     def context(self) -> ssl.SSLContext:
         """The same for Python's own TLS, which carries a request to cancel."""
@@ -86,8 +95,8 @@ class TlsSettings:
             context.load_default_certs()
         if self.certificate:
             context.load_cert_chain(self.certificate, self.key, self.password or "")
-        if self.revoked:
-            context.load_verify_locations(cafile=self.revoked)
+        for file in self.revocation_lists():
+            context.load_verify_locations(cafile=file)
             context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
         return context
 
@@ -108,13 +117,9 @@ def prepared_tls(settings: TlsSettings, *, is_direct: bool) -> PgTls:
     """
     from fasterapi._core import PgTls
 
-    files = (
-        settings.root_certificates,
-        settings.certificate,
-        settings.key,
-        settings.revoked,
-    )
-    changed = tuple(os.stat(file).st_mtime_ns for file in files if file)
+    revoked = settings.revocation_lists()
+    files = [settings.root_certificates, settings.certificate, settings.key, *revoked]
+    changed = tuple((file, os.stat(file).st_mtime_ns) for file in files if file)
     place = (settings, is_direct, changed)
     found = _prepared.get(place)
     if found is not None:
@@ -142,7 +147,7 @@ def prepared_tls(settings: TlsSettings, *, is_direct: bool) -> PgTls:
             settings.mode.name.replace("_", "-") if verifies else "require",
             roots=roots,
             certificate=certificate,
-            revoked=[_content(settings.revoked)] if settings.revoked else [],
+            revoked=[_content(file) for file in revoked],
             versions=(settings.version_min, settings.version_max),
             is_direct=is_direct,
         )
@@ -212,10 +217,12 @@ def resolve_tls(mode: SSLMode, lookup: Lookup, *, system_only: bool) -> TlsSetti
     version_max = _version(lookup("ssl_max_protocol_version", "PGSSLMAXPROTOCOLVERSION"))
     roots: str | None = None
     revoked: str | None = None
+    revoked_folder: str | None = None
     if not system_only:
         mode, roots = _roots(mode, lookup("sslrootcert", "PGSSLROOTCERT"))
         if mode >= SSLMode.verify_ca:
             revoked = _file(lookup("sslcrl", "PGSSLCRL"), "root.crl")
+            revoked_folder = lookup("sslcrldir", "PGSSLCRLDIR") or None
     certificate: str | None = None
     if lookup("sslcertmode", "PGSSLCERTMODE") != "disable":
         certificate = _file(lookup("sslcert", "PGSSLCERT"), "postgresql.crt")
@@ -227,6 +234,7 @@ def resolve_tls(mode: SSLMode, lookup: Lookup, *, system_only: bool) -> TlsSetti
         key=key,
         password=lookup("sslpassword", None),
         revoked=revoked,
+        revoked_folder=revoked_folder,
         version_min=version_min or "TLSv1.2",
         version_max=version_max,
     )
