@@ -175,7 +175,7 @@ impl Wait {
         self.state().outcome.is_some()
     }
 
-    fn cancelled(&self) -> bool {
+    pub(crate) fn cancelled(&self) -> bool {
         matches!(self.state().outcome, Some(Outcome::Cancelled(_)))
     }
 

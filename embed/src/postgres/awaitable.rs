@@ -9,11 +9,11 @@ use super::waiter::Waiter;
 use super::{errors, forgotten};
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// SQLSTATE of what was cancelled.
-const QUERY_CANCELED: &str = "57014";
+mod retry;
+
+pub(crate) use retry::{Retry, Shape};
 
 /// Begins an operation; called with its own awaitable.
 type Begin = Box<dyn FnOnce(&Bound<'_, PgOperation>) -> PyResult<Begun> + Send + Sync>;
@@ -29,22 +29,6 @@ pub(crate) enum Begun {
     Queued,
     /// A coroutine in Python goes on with it, on the connection that is kept for it.
     Slow(Py<PyAny>, Pin),
-}
-
-/// How a query came to be, to send it once more when its cached statement is out of date.
-pub(crate) struct Retry {
-    pub(crate) sql: Py<PyString>,
-    pub(crate) args: Py<PyTuple>,
-    pub(crate) shape: Shape,
-}
-
-/// What is wanted of a query's rows.
-#[derive(Debug)]
-pub(crate) struct Shape {
-    pub(crate) mode: u8,
-    pub(crate) limit: u32,
-    pub(crate) column: Option<Py<PyAny>>,
-    pub(crate) timeout_s: Option<f64>,
 }
 
 enum Stage {
@@ -71,8 +55,17 @@ struct State {
     /// What another connection was told of the query does not hold here, perhaps.
     was_misguided: bool,
     retry: Option<Retry>,
+    /// Keeps the connection that it is sent on once more.
+    pin: Option<Pin>,
     /// Takes back what came of it when nobody is left to be given it.
     take_back: Option<TakeBack>,
+}
+
+impl State {
+    /// Who is to be told; one that was cancelled stays, for [`PgOperation::look`] to raise that.
+    fn take_waiter(&mut self) -> Option<Waiter> {
+        self.waiter.take_if(|waiter| !waiter.is_cancelled())
+    }
 }
 
 impl Drop for State {
@@ -96,6 +89,7 @@ pub(crate) struct PgOperation {
 enum Step {
     Begin(Begin),
     Resume(Py<PyAny>),
+    Throw(Py<PyAny>, PyErr),
     Yield(Waiter),
     Wait,
     End(PyResult<Py<PyAny>>, Option<Retry>, Option<Arc<Core>>),
@@ -117,6 +111,7 @@ impl PgOperation {
             may_be_hit: false,
             was_misguided: false,
             retry: None,
+            pin: None,
             take_back: None,
         };
         Self {
@@ -164,11 +159,6 @@ impl PgOperation {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps what a second try needs.
-    pub(crate) fn set_retry(&self, retry: Retry) {
-        self.state().retry = Some(retry);
-    }
-
     /// Says what to do with a result that comes too late.
     pub(crate) fn set_take_back(&self, take_back: impl FnOnce(Python<'_>) + Send + Sync + 'static) {
         self.state().take_back = Some(Box::new(take_back));
@@ -194,41 +184,6 @@ impl PgOperation {
         self.loop_.bind(py)
     }
 
-    /// A request to cancel is about to be sent for an operation before this one.
-    pub(super) fn may_be_hit(&self) {
-        self.state().may_be_hit = true;
-    }
-
-    /// The server has refused it before it ran, on grounds that may be ours.
-    pub(super) fn was_misguided(&self) {
-        self.state().was_misguided = true;
-    }
-
-    /// Tells Python that a request to cancel was for somebody else, so that it tries again.
-    fn mark_hit(&self, py: Python<'_>, error: &PyErr) {
-        let may_be_hit = self.state().may_be_hit;
-        if may_be_hit && errors::sqlstate(py, error).as_deref() == Some(QUERY_CANCELED) {
-            // Without the mark it is as any other error.
-            let _ = error
-                .value(py)
-                .setattr(pyo3::intern!(py, "_meant_another"), true);
-        }
-    }
-
-    /// Whether a query that ended with `error` is to be sent once more, and with a statement
-    /// prepared anew.
-    fn retries(&self, py: Python<'_>, core: &Core, error: &PyErr) -> Option<bool> {
-        if core.may_retry(py, error) {
-            return Some(true);
-        }
-        let (may_be_hit, was_misguided) = {
-            let state = self.state();
-            (state.may_be_hit, state.was_misguided)
-        };
-        let was_hit = may_be_hit && errors::sqlstate(py, error).as_deref() == Some(QUERY_CANCELED);
-        ((was_hit || was_misguided) && !core.is_closed()).then_some(false)
-    }
-
     /// Whether its result waits for the awaiter.
     pub(crate) fn has_result(&self) -> bool {
         self.state().result.is_some()
@@ -248,7 +203,7 @@ impl PgOperation {
                 (None, Some((result, state.take_back.take())))
             } else {
                 state.result = Some(result);
-                (state.waiter.take(), None)
+                (state.take_waiter(), None)
             }
         };
         if let Some((Ok(_), Some(take_back))) = late {
@@ -273,7 +228,7 @@ impl PgOperation {
                 coroutine,
                 _pin: pin,
             };
-            state.waiter.take()
+            state.take_waiter()
         };
         if let Some(waiter) = waiter {
             waiter.tell(slf.py(), false);
@@ -282,6 +237,7 @@ impl PgOperation {
 
     fn look(&self, py: Python<'_>) -> Step {
         let mut state = self.state();
+        let cancellation = state.waiter.as_ref().and_then(|it| it.cancellation(py));
         match &mut state.stage {
             Stage::New(_) => {
                 let stage = std::mem::replace(&mut state.stage, Stage::Begun(None));
@@ -290,20 +246,26 @@ impl PgOperation {
                     _ => Step::Wait,
                 }
             }
-            Stage::Slow { coroutine, .. } => Step::Resume(coroutine.clone_ref(py)),
+            Stage::Slow { coroutine, .. } => {
+                let coroutine = coroutine.clone_ref(py);
+                state.waiter = None;
+                match cancellation {
+                    Some(error) => Step::Throw(coroutine, error),
+                    None => Step::Resume(coroutine),
+                }
+            }
             Stage::Begun(core) => {
+                if let Some(error) = cancellation {
+                    return Step::Cancelled(error);
+                }
                 let core = core.clone();
                 if let Some(result) = state.result.take() {
                     state.stage = Stage::Over;
                     return Step::End(result, state.retry.take(), core);
                 }
                 match &state.waiter {
-                    Some(waiter) => match waiter.cancellation(py) {
-                        Some(error) => Step::Cancelled(error),
-                        None if waiter.is_done(py) => Step::Wait,
-                        None => Step::Yield(waiter.clone_ref(py)),
-                    },
-                    None => Step::Wait,
+                    Some(waiter) if !waiter.is_done(py) => Step::Yield(waiter.clone_ref(py)),
+                    _ => Step::Wait,
                 }
             }
             Stage::Over => Step::End(
@@ -342,11 +304,12 @@ impl PgOperation {
         core: Option<Arc<Core>>,
     ) -> PyResult<()> {
         let py = slf.py();
+        let pin = slf.get().state().pin.take();
         if let (Err(error), Some(retry), Some(core)) = (&result, &retry, &core)
+            && let Some(_pin) = pin
             && let Some(anew) = slf.get().retries(py, core, error)
         {
             let coroutine = core.slow_path(py, retry, anew)?;
-            let _pin = Pin::new(core);
             slf.get().state().stage = Stage::Slow { coroutine, _pin };
             return Ok(());
         }
@@ -372,11 +335,15 @@ impl PgOperation {
                 Step::Begin(begin) => Self::begin(slf, begin)?,
                 Step::Resume(coroutine) => {
                     let send = pyo3::intern!(py, "send");
-                    let yielded = coroutine.bind(py).call_method1(send, (py.None(),));
-                    if yielded.is_err() {
-                        slf.get().set_over();
-                    }
-                    return yielded.map(Bound::unbind);
+                    return slf
+                        .get()
+                        .resume(coroutine.bind(py).call_method1(send, (py.None(),)));
+                }
+                Step::Throw(coroutine, error) => {
+                    let throw = pyo3::intern!(py, "throw");
+                    return slf
+                        .get()
+                        .resume(coroutine.bind(py).call_method1(throw, (error,)));
                 }
                 Step::Yield(waiter) => return waiter.to_yield(py),
                 Step::Wait => {
@@ -395,18 +362,27 @@ impl PgOperation {
         }
     }
 
+    /// What the coroutine came to that goes on with it.
+    fn resume(&self, yielded: PyResult<Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
+        if yielded.is_err() {
+            self.set_over();
+        }
+        yielded.map(Bound::unbind)
+    }
+
     /// Nobody waits any more.
     fn abandon(slf: &Bound<'_, Self>) {
         let py = slf.py();
-        let (stage, undelivered, take_back) = {
+        let (stage, undelivered, take_back, pin) = {
             let mut state = slf.get().state();
             let stage = std::mem::replace(&mut state.stage, Stage::Over);
             state.abandoned = true;
             let undelivered = state.result.take();
             let take_back = undelivered.as_ref().and_then(|_| state.take_back.take());
-            (stage, undelivered, take_back)
+            (stage, undelivered, take_back, state.pin.take())
         };
         // From here on without the lock: what is dropped may come back.
+        drop(pin);
         let core = match stage {
             Stage::Begun(core) if undelivered.is_none() => core,
             _ => None,
@@ -460,13 +436,10 @@ impl PgOperation {
                 Some(value) => (exception, value, traceback).into_pyobject(py)?,
                 None => (exception,).into_pyobject(py)?.into_any().cast_into()?,
             };
-            let resumed = coroutine
-                .bind(py)
-                .call_method1(pyo3::intern!(py, "throw"), thrown);
-            if resumed.is_err() {
-                slf.get().set_over();
-            }
-            return resumed.map(Bound::unbind);
+            let throw = pyo3::intern!(py, "throw");
+            return slf
+                .get()
+                .resume(coroutine.bind(py).call_method1(throw, thrown));
         }
         Self::abandon(slf);
         Err(match value {
@@ -479,11 +452,10 @@ impl PgOperation {
     fn close(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
         if let Some(coroutine) = slf.get().slow(py) {
-            slf.get().state().stage = Stage::Over;
-            coroutine
-                .bind(py)
-                .call_method0(pyo3::intern!(py, "close"))?;
-            return Ok(());
+            let closed = coroutine.bind(py).call_method0(pyo3::intern!(py, "close"));
+            // Only now may somebody else have its connection.
+            slf.get().set_over();
+            return closed.map(drop);
         }
         Self::abandon(slf);
         Ok(())

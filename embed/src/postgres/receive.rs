@@ -306,6 +306,7 @@ impl Core {
             rows.settle_guess();
         }
         let result = operation.conclude(py);
+        owner.get().keep_for_retry(py, self, &result);
         PgOperation::finish(owner.bind(py), result, is_now);
         if left == 0 || self.is_held() {
             self.changed.fire(py);

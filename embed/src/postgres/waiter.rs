@@ -65,11 +65,19 @@ impl Waiter {
         }
     }
 
+    /// Whether its task has cancelled it, and must hear of that from whoever is resumed.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Reactor(wait) => wait.get().cancelled(),
+            // asyncio throws it into the coroutine itself.
+            Self::Future(_) => false,
+        }
+    }
+
     /// The exception of a waiter that was cancelled by its task.
     pub(crate) fn cancellation(&self, py: Python<'_>) -> Option<PyErr> {
         match self {
-            Self::Reactor(wait) if wait.get().done() => wait.get().outcome(py).err(),
-            // asyncio throws it into the coroutine itself.
+            Self::Reactor(wait) if self.is_cancelled() => wait.get().outcome(py).err(),
             _ => None,
         }
     }
