@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -65,6 +66,163 @@ async def test_a_second_try(pg: Any, postgres: Cluster) -> None:
             assert await within(SOON_S, asyncio.gather(query, other)) == [[], 2]
         finally:
             await pool.execute("DROP TABLE tried")
+
+
+@in_loop
+async def test_closing_behind_who_waits(pg: Any, postgres: Cluster) -> None:
+    """Whoever waited before the pool was closed has a connection for as long as he wants."""
+    pool = await pg.create_pool(**postgres.arguments(), min_size=1, max_size=1)
+    first = await pool.acquire()
+
+    async def second() -> Any:
+        async with pool.acquire() as connection:
+            await asyncio.sleep(BRIEFLY_S)
+            return await connection.fetchval("SELECT 2")
+
+    waiting = asyncio.ensure_future(second())
+    await asyncio.sleep(0.01)
+    closing = asyncio.ensure_future(pool.close())
+    await asyncio.sleep(0.01)
+    await pool.release(first)
+    assert await within(SOON_S, waiting) == 2
+    await within(SOON_S, closing)
+
+
+@in_loop
+async def test_an_end_as_it_is_given(pg: Any, postgres: Cluster) -> None:
+    """Who was just given a connection that ends gets another one."""
+    async with pg.create_pool(**postgres.arguments(), min_size=1, max_size=1) as pool:
+        lent = await pool.acquire()
+        waiting = asyncio.ensure_future(pool.acquire())
+        await asyncio.sleep(0.01)
+        connection = lent._con
+        await pool.release(lent)
+        connection.terminate()
+        other = await within(SOON_S, waiting)
+        assert await other.fetchval("SELECT 1") == 1
+        await pool.release(other)
+
+
+@in_loop
+async def test_closing_in_silence(
+    pg: Any, postgres: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that does not stop what it was asked to stop is not waited for."""
+    monkeypatch.setattr("fasterapi.pg.connection.CANCEL_S_MAX", BRIEFLY_S)
+    connection = await pg.connect(**postgres.arguments())
+    query = asyncio.ensure_future(connection.fetch("SELECT pg_sleep(60)"))
+    await asyncio.sleep(0.02)
+    with silent(connection.get_server_pid()):
+        await within(SOON_S, connection.close())
+    with pytest.raises(pg.PostgresConnectionError):
+        await within(SOON_S, query)
+
+
+@pytest.mark.parametrize("bound", ["of commands", "of resets"])
+@pytest.mark.parametrize("what", ["reset", "rollback"])
+@in_loop
+async def test_releasing_in_silence(
+    pg: Any, postgres: Cluster, monkeypatch: pytest.MonkeyPatch, what: str, bound: str
+) -> None:
+    """A session that cannot be reset in time is ended, and its place in the pool is free."""
+
+    async def reset(_: Any) -> None:
+        """Nothing: the driver's own part is to end the transaction."""
+
+    more: dict[str, Any] = {}
+    if bound == "of commands":
+        more["command_timeout"] = BRIEFLY_S
+    else:
+        monkeypatch.setattr("fasterapi.pg.connection.RESET_S_MAX", BRIEFLY_S)
+    if what == "rollback":
+        more["reset"] = reset
+    async with pg.create_pool(**postgres.arguments(), min_size=1, max_size=1, **more) as pool:
+        lent = await pool.acquire()
+        complaints()
+        await lent.execute("BEGIN" if what == "rollback" else "SET search_path = public")
+        with silent(lent.get_server_pid()), pytest.raises(TimeoutError):
+            await within(SOON_S, pool.release(lent))
+        assert await within(SOON_S, pool.fetchval("SELECT 1", timeout=SOON_S)) == 1
+
+
+@in_loop
+async def test_a_release_that_fails_behind_its_caller(pg: Any, postgres: Cluster) -> None:
+    """Nobody is left to be told, and asyncio is not to print it."""
+    told = complaints()
+    async with pg.create_pool(**postgres.arguments(), min_size=1, max_size=1) as pool:
+        lent = await pool.acquire()
+        await lent.execute("SET search_path = public")
+        connection = lent._con
+        releasing = asyncio.ensure_future(pool.release(lent))
+        await asyncio.sleep(0)
+        releasing.cancel()
+        await asyncio.sleep(0)
+        connection.terminate()
+        with pytest.raises(asyncio.CancelledError):
+            await within(SOON_S, releasing)
+        await asyncio.sleep(0.02)
+        gc.collect()
+    assert told == []
+
+
+@in_loop
+async def test_expiring_while_a_session_is_reset(pg: Any, postgres: Cluster) -> None:
+    """What is given back after all connections were told to be made anew is made anew."""
+    resets, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def reset(_: Any) -> None:
+        resets.set()
+        await goes_on.wait()
+
+    arguments = postgres.arguments(min_size=1, max_size=1, reset=reset)
+    async with pg.create_pool(**arguments) as pool:
+        lent = await pool.acquire()
+        connection = lent._con
+        releasing = asyncio.ensure_future(pool.release(lent))
+        await within(SOON_S, resets.wait())
+        await pool.expire_connections()
+        goes_on.set()
+        await within(SOON_S, releasing)
+        assert connection.is_closed()
+
+
+@in_loop
+async def test_a_listener_that_cannot_be_called(pg: Any, postgres: Cluster) -> None:
+    """It does not keep the pool from hearing that a connection has ended."""
+    told = complaints()
+
+    async def takes_nothing() -> None:
+        """What it is called with does not fit."""
+
+    async with pg.create_pool(**postgres.arguments(), min_size=1, max_size=1) as pool:
+        async with pool.acquire() as lent:
+            lent.add_termination_listener(takes_nothing)
+            connection = lent._con
+        connection.terminate()
+        assert await within(SOON_S, pool.fetchval("SELECT 1", timeout=SOON_S)) == 1
+    gc.collect()
+    assert told == ["Task exception was never retrieved"]
+
+
+@in_loop
+async def test_a_transaction_that_is_given_up_as_it_begins(pg: Any, postgres: Cluster) -> None:
+    """Nobody has left it open, and nobody is blamed for it."""
+    told = complaints()
+    async with pg.create_pool(**postgres.arguments(), min_size=1, max_size=1) as pool:
+        lent = await pool.acquire()
+        beginning = asyncio.ensure_future(lent.transaction().start())
+        await asyncio.sleep(0)
+        # The server has answered by then, and nobody has heard it.
+        postgres.sql("SELECT pg_sleep(0.05)")
+        beginning.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await beginning
+        await within(SOON_S, pool.release(lent))
+        assert told == []
+        lent = await pool.acquire()
+        await lent.execute("BEGIN")
+        await pool.release(lent)
+        assert len(told) == 1
 
 
 APP = """

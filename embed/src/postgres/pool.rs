@@ -229,6 +229,13 @@ impl PgPool {
         members.all.iter().filter(idle).count()
     }
 
+    /// How many of them somebody has for himself, or is about to be told that he has.
+    #[getter]
+    fn lent(&self) -> usize {
+        let members = locked(&self.core.members);
+        members.all.iter().filter(|member| member.is_lent()).count()
+    }
+
     /// How many wait for a connection.
     #[getter]
     fn waiting(&self) -> usize {

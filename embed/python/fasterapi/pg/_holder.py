@@ -152,6 +152,16 @@ class Holder:
             or (self._expires_at is not None and time.monotonic() >= self._expires_at)
         )
 
+    async def release_anyway(self, timeout_s: float | None) -> None:
+        """As ``release``: whatever becomes of the caller, it gets back or is closed."""
+        releasing = self._pool._spawn(self.release(timeout_s))
+        try:
+            await asyncio.shield(releasing)
+        except asyncio.CancelledError:
+            # Nobody is left to be told of a failure, which has closed the connection.
+            releasing.add_done_callback(_hear)
+            raise
+
     async def release(self, timeout_s: float | None) -> None:
         """Take the connection back: as it was lent, or not at all."""
         connection, pool = self._con, self._pool
@@ -160,27 +170,14 @@ class Holder:
         core = connection._core
         deadline = Deadline(timeout_s)
         try:
-            if self._is_worn_out(core.queries):
-                await connection.close(timeout=deadline.left())
-                return
-            await connection._ready(deadline.left())
+            if not self._is_worn_out(core.queries):
+                await self._renew(connection, deadline)
             if connection.is_closed():
                 return
-            async with asyncio.timeout(deadline.left()):
-                if core.is_stuck:
-                    await connection._until_quiet()
-                if core.in_flight or connection._slow:
-                    raise InterfaceError(
-                        "cannot release a connection while an operation is in progress on it"
-                    )
-                if pool._reset is not None:
-                    await connection._end_transaction(None)
-                    await pool._reset(connection)
-                elif pool._always_reset or core.is_dirty or core.status != "I":
-                    await connection.reset()
-                else:
-                    connection._listeners.clear()
-                    connection._log_listeners.clear()
+            if self._is_worn_out(core.queries):
+                # Perhaps it was not before it was reset.
+                await connection.close(timeout=deadline.left())
+                return
         except BaseException:
             # Nobody may get a session whose state is not known.
             connection.terminate()
@@ -191,6 +188,28 @@ class Holder:
         core.is_dirty = False
         self._given_back()
         pool._core.release(core)
+
+    async def _renew(self, connection: Connection, deadline: Deadline) -> None:
+        """Have the session as a new one, or end it."""
+        core, pool = connection._core, self._pool
+        await connection._ready(deadline.left())
+        if connection.is_closed():
+            return
+        async with asyncio.timeout(deadline.left()):
+            if core.is_stuck:
+                await connection._until_quiet()
+            if core.in_flight or connection._slow:
+                raise InterfaceError(
+                    "cannot release a connection while an operation is in progress on it"
+                )
+            if pool._reset is not None:
+                await connection._end_transaction(connection._reset_s())
+                await pool._reset(connection)
+            elif pool._always_reset or core.is_dirty or core.status != "I":
+                await connection.reset()
+            else:
+                connection._listeners.clear()
+                connection._log_listeners.clear()
 
     def idle_s(self, now: float) -> float:
         """For how long nothing has been asked, as far as was noticed."""
@@ -258,11 +277,8 @@ class Holder:
         self._seen_queries = connection._core.queries
         self._given_back()
         pool._core.release(connection._core)
-
-    async def wait_until_released(self) -> None:
-        """Wait until nobody has the connection."""
-        if self._in_use is not None:
-            await asyncio.shield(self._in_use)
+        if self.is_due():
+            await self.retire()
 
     async def close(self) -> None:
         """Close the connection, if there is one."""
@@ -274,3 +290,9 @@ class Holder:
         """Close the connection's socket, if there is one."""
         if self._con is not None:
             self._con.terminate()
+
+
+def _hear(task: asyncio.Task[None]) -> None:
+    """Take note of how a task ended, which asyncio would print otherwise."""
+    if not task.cancelled():
+        task.exception()

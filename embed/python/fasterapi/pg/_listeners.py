@@ -152,7 +152,7 @@ class ListenerMixin(ConnectionParts):
     def _tell(self, listeners: Iterable[Listener], *args: Any) -> None:
         for listener in list(listeners):
             if listener.is_async:
-                task = self._loop.create_task(listener.callback(*args))
+                task = self._loop.create_task(_await(listener.callback, args))
                 _tasks.add(task)
                 task.add_done_callback(_tasks.discard)
             else:
@@ -189,6 +189,11 @@ class ListenerMixin(ConnectionParts):
                     ),
                     stacklevel=stacklevel,
                 )
+
+
+async def _await(callback: Callback, args: tuple[Any, ...]) -> None:
+    # Called in the task, whose failure it is when the callback does not take these arguments.
+    await callback(*args)
 
 
 def _call(loop: asyncio.AbstractEventLoop, callback: Callback, args: tuple[Any, ...]) -> None:

@@ -37,6 +37,7 @@ class ConnectionParts:
         "_core",
         "_created_at",
         "_direct",
+        "_is_given_up",
         "_is_tls",
         "_listeners",
         "_log_listeners",
@@ -65,6 +66,8 @@ class ConnectionParts:
     _created_at: StackSummary | None
     _direct: bool
     """Queries may go to the driver without a detour."""
+    _is_given_up: bool
+    """The begin or the end of a transaction was: it may be open, and nobody has left it so."""
     _is_tls: bool
     _listeners: dict[str, dict[Listener, None]]
     _log_listeners: dict[Listener, None]

@@ -27,7 +27,7 @@ from fasterapi.pg.types import ServerVersion, Type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from fasterapi._core import PgConnection, PgTypes, Record
     from fasterapi.pg._config import Address, ConnectParameters
@@ -41,6 +41,8 @@ CANCEL_S_MAX = 5.0
 GOODBYE_S_MAX = 5.0
 """How long ``close`` waits for the server to hang up unless told, in seconds."""
 
+RESET_S_MAX = 30.0
+"""How long the reset of a session may take unless a timeout is told, in seconds."""
 QUIET_POLL_S = 0.05
 """How often it is looked whether queries have ended, beside what is told, in seconds."""
 
@@ -98,6 +100,7 @@ class Connection(QueryMixin, ListenerMixin, CodecMixin, CopyMixin, metaclass=Con
         self._releases = 0
         self._slow = 0
         self._direct = True
+        self._is_given_up = False
         self._is_tls = False
         self._cancelling = None
         self._created_at = traceback.extract_stack(limit=20) if loop.get_debug() else None
@@ -245,8 +248,8 @@ class Connection(QueryMixin, ListenerMixin, CodecMixin, CopyMixin, metaclass=Con
         """Close the connection: what is in flight is cancelled, the server is told.
 
         Raises ``TimeoutError`` when that takes longer than ``timeout`` seconds; then the socket
-        is closed all the same. Without ``timeout`` a server that does not hang up is waited for
-        no longer than for ``GOODBYE_S_MAX``.
+        is closed all the same. Without ``timeout`` a server that does not stop, or does not hang
+        up, is waited for no longer than for ``2 * CANCEL_S_MAX`` and ``GOODBYE_S_MAX``.
         """
         core = self._core
         if core.is_closed:
@@ -258,20 +261,22 @@ class Connection(QueryMixin, ListenerMixin, CodecMixin, CopyMixin, metaclass=Con
                     if not core.is_held:
                         core.hold()
                         self._begin_cancel()
-                    while core.in_flight and not core.is_closed:
-                        await core.change()
+                    limit_s = 2 * CANCEL_S_MAX if timeout is None else None
+                    await self._wait_until(lambda: not core.in_flight, limit_s)
                 core.say_goodbye()
-                await self._hung_up(GOODBYE_S_MAX if timeout is None else None)
+                await self._wait_until(
+                    lambda: core.is_closed, GOODBYE_S_MAX if timeout is None else None
+                )
         except BaseException:
             core.terminate()
             raise
 
-    async def _hung_up(self, limit_s: float | None) -> None:
-        """Wait until the server has closed the connection; after ``limit_s`` close it here."""
+    async def _wait_until(self, is_so: Callable[[], bool], limit_s: float | None) -> None:
+        """Wait until it is so, or the connection closed; after ``limit_s`` close it here."""
         core = self._core
         try:
             async with asyncio.timeout(limit_s):
-                while not core.is_closed:
+                while not core.is_closed and not is_so():
                     await core.change()
         except TimeoutError:
             core.terminate()
@@ -297,20 +302,25 @@ class Connection(QueryMixin, ListenerMixin, CodecMixin, CopyMixin, metaclass=Con
         """End a transaction that was left open."""
         top, self._top_xact = self._top_xact, None
         await self._ready(timeout_s)
+        is_given_up, self._is_given_up = self._is_given_up, False
         if self._core.status != "I":
             # One of an `async with` is on its way out, in a generator that was left behind.
-            if top is None or not top._managed:
+            if not is_given_up and (top is None or not top._managed):
                 self._loop.call_exception_handler(
                     {"message": f"Resetting connection with an active transaction {self!r}"}
                 )
             await self._core.simple("ROLLBACK", timeout=timeout_s)
+
+    def _reset_s(self) -> float:
+        """How long a reset may take whose caller does not say so, in seconds."""
+        return RESET_S_MAX if self._config.command_timeout is None else self._config.command_timeout
 
     async def reset(self, *, timeout: float | None = None) -> None:
         """Take the session back to where it began: no transaction, no listeners, no settings."""
         self._check_open()
         self._listeners.clear()
         self._log_listeners.clear()
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(self._reset_s() if timeout is None else timeout):
             await self._end_transaction(None)
             query = self.get_reset_query()
             if query:
@@ -355,10 +365,12 @@ class Connection(QueryMixin, ListenerMixin, CodecMixin, CopyMixin, metaclass=Con
         self._by_class.clear()
         self._listeners.clear()
         self._log_listeners.clear()
-        self._tell_termination()
         on_end, self._on_end = self._on_end, None
-        if on_end is not None:
-            on_end(self)
+        try:
+            self._tell_termination()
+        finally:
+            if on_end is not None:
+                on_end(self)
 
 
 RESET_QUERY = """\

@@ -219,16 +219,20 @@ class Pool(PoolQueries, PoolGrowth):
             # Nothing to wait for.
             holder: Holder = await core.acquire()
             return holder.lend(given_s)
-        taken: Holder | None = None
+        is_served = False
         try:
             async with asyncio.timeout(limit_s):
-                taken = await core.acquire()
-                proxy = taken.lend(given_s)
+                holder = await core.acquire()
+                while holder._con is None:
+                    # It has ended since it was given.
+                    holder = await core.acquire()
+                is_served = True
+                proxy = holder.lend(given_s)
                 if self._setup is not None:
                     await self._set_up(proxy)
                 return proxy
         except TimeoutError:
-            if taken is None and self._growth_error is not None:
+            if not is_served and self._growth_error is not None:
                 raise self._starved() from self._growth_error
             raise
 
@@ -262,8 +266,7 @@ class Pool(PoolQueries, PoolGrowth):
         if holder._con is not real or holder.release_at_once():
             return
         timeout_s = holder.timeout_s if timeout is None else seconds(timeout)
-        # Whatever becomes of the caller: the connection gets back, or is closed.
-        await asyncio.shield(self._spawn(holder.release(timeout_s)))
+        await holder.release_anyway(timeout_s)
 
     def pipeline(self, *, timeout: float | None = None) -> Pipeline:
         """Statements that are sent together at the end of an ``async with``: all or none.
@@ -302,8 +305,7 @@ class Pool(PoolQueries, PoolGrowth):
             self._end_upkeep()
             if self._hub is not None:
                 await self._hub.stop()
-            await asyncio.gather(*(holder.wait_until_released() for holder in self._holders))
-            await self._until_nobody_waits()
+            await self._until_given_back()
             await asyncio.gather(*(self._close_when_idle(holder) for holder in self._holders))
             if self._core is not None:
                 self._core.fail_waiting(InterfaceError("pool is closed"))
@@ -315,12 +317,18 @@ class Pool(PoolQueries, PoolGrowth):
             self._closed = True
             self._closing = False
 
-    async def _until_nobody_waits(self) -> None:
-        """Wait until every query that came before has its connection."""
-        waited_s = 0.0
-        while self._core.waiting and self._core.size and waited_s < SLOW_CLOSE_S:
-            await asyncio.sleep(WAITING_POLL_S)
-            waited_s += WAITING_POLL_S
+    async def _until_given_back(self) -> None:
+        """Wait until nobody has a connection, and whoever came before has had one."""
+        core, waited_s = self._core, 0.0
+        while True:
+            lent = [holder._in_use for holder in self._holders if holder._in_use is not None]
+            if lent:
+                await asyncio.wait(lent)
+            elif waited_s < SLOW_CLOSE_S and (core.lent or (core.waiting and core.size)):
+                await asyncio.sleep(WAITING_POLL_S)
+                waited_s += WAITING_POLL_S
+            else:
+                return
 
     async def _close_when_idle(self, holder: Holder) -> None:
         connection = holder._con

@@ -140,7 +140,9 @@ class Transaction(ConnectionResource):
             self._state = TransactionState.FAILED
             if connection._top_xact is self:
                 connection._top_xact = None
+                connection._is_given_up = True
             raise
+        connection._is_given_up = False
         self._state = TransactionState.STARTED
 
     def _begin(self) -> str:
@@ -194,12 +196,14 @@ class Transaction(ConnectionResource):
 
     async def _end(self, command: str, state: TransactionState) -> None:
         connection = self._connection
-        if connection._top_xact is self:
+        is_top = connection._top_xact is self
+        if is_top:
             connection._top_xact = None
         try:
             await connection._fetch_script(command)
         except BaseException:
             self._state = TransactionState.FAILED
+            connection._is_given_up = is_top
             raise
         self._state = state
 
