@@ -104,6 +104,22 @@ async def test_an_end_as_it_is_given(pg: Any, postgres: Cluster) -> None:
 
 
 @in_loop
+async def test_listening_after_silence(
+    pg: Any, postgres: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that does not answer when nobody listens any more is not waited for."""
+    monkeypatch.setattr("fasterapi.pg._notifications.ANSWER_S_MAX", BRIEFLY_S)
+    async with pg.create_pool(**postgres.arguments(), min_size=1, max_size=2) as pool:
+        async with pool.listen("moments"):
+            (pid,) = [it.get_server_pid() for it in pool._connections() if it._listeners]
+            os.kill(pid, signal.SIGSTOP)
+        with silent(pid):
+            await asyncio.sleep(0.01)
+            async with asyncio.timeout(SOON_S), pool.listen("moments"):
+                pass
+
+
+@in_loop
 async def test_closing_in_silence(
     pg: Any, postgres: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +200,38 @@ async def test_expiring_while_a_session_is_reset(pg: Any, postgres: Cluster) -> 
         goes_on.set()
         await within(SOON_S, releasing)
         assert connection.is_closed()
+
+
+@in_loop
+async def test_a_cursor_while_a_request_to_cancel_is_on_its_way(
+    pg: Any, postgres: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits: the request was meant for what came before."""
+    from fasterapi.pg import connection as module
+
+    may_go = asyncio.Event()
+    request = module.request_cancel
+
+    async def late(*arguments: Any, **more: Any) -> None:
+        await may_go.wait()
+        await request(*arguments, **more)
+
+    monkeypatch.setattr(module, "request_cancel", late)
+    connection = await pg.connect(**postgres.arguments())
+    async with connection.transaction():
+        cursor = await connection.cursor("SELECT pg_sleep(0.1) FROM generate_series(1, 9)")
+        given_up = asyncio.ensure_future(cursor.fetch(1))
+        await asyncio.sleep(0.02)
+        given_up.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
+        fetching = asyncio.ensure_future(cursor.fetch(2))
+        # By now the first has been answered.
+        await asyncio.sleep(0.15)
+        may_go.set()
+        assert len(await within(SOON_S, fetching)) == 2
+        assert await within(SOON_S, cursor.forward(1)) == 1
+    await connection.close()
 
 
 @in_loop

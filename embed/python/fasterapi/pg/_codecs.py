@@ -133,15 +133,16 @@ class CodecMixin(ConnectionParts):
         self._drop_statements()
 
     async def _introspect_type(self, typename: str, schema: str) -> TypeRow:
-        core = self._core
-        found = await fetch_type_named(core, typename, schema, timeout=None)
+        core, timeout_s = self._core, self._config.command_timeout
+        await self._ready(timeout_s)
+        found = await fetch_type_named(core, typename, schema, timeout=timeout_s)
         if found is None and schema == "pg_catalog":
             name = SQL_NAMES.get(typename.lower())
             if name is not None:
-                found = await fetch_type_named(core, name, schema, timeout=None)
+                found = await fetch_type_named(core, name, schema, timeout=timeout_s)
         if found is None:
             raise ValueError(f"unknown type: {schema}.{typename}")
-        await self._learn((found.oid,), None)
+        await self._learn((found.oid,), timeout_s)
         return found
 
     async def _introspect_types(self, oids: Iterable[int], timeout: float | None) -> list[TypeRow]:

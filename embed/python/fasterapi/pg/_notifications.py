@@ -273,9 +273,10 @@ class ListenHub:
                 raise InterfaceError("the connection was lost")
         finally:
             connection.remove_termination_listener(self._on_end)
-            for channel in list(connection._listeners):
+            if connection._listeners:
+                connection._listeners.clear()
                 with contextlib.suppress(Exception):
-                    await connection.remove_listener(channel, self._on_notification)
+                    await self._ask(connection, "UNLISTEN *")
 
     async def _ask(self, connection: Connection, sql: str) -> None:
         try:

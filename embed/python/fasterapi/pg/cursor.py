@@ -84,7 +84,7 @@ class _Portal(ConnectionResource):
 
     async def _bind(self, deadline: Deadline) -> None:
         connection, factory = self._connection, self._factory
-        connection._check_open()
+        await connection._ready(deadline.left())
         if not connection.is_in_transaction():
             raise NoActiveSQLTransactionError("cursor cannot be created outside of a transaction")
         statement = self._statement
@@ -108,9 +108,11 @@ class _Portal(ConnectionResource):
     async def _take(self, count: int, timeout_s: float | None) -> list[Any]:
         if self._name is None or self._statement is None:
             raise InterfaceError("cursor does not have an open portal")
+        deadline = Deadline(timeout_s)
+        await self._connection._ready(timeout_s)
         rows: list[Any]
         rows, has_more = await self._connection._core.execute_portal(
-            self._statement.prepared, self._name, count, timeout=timeout_s
+            self._statement.prepared, self._name, count, timeout=deadline.left()
         )
         if not has_more:
             self._exhausted = True
@@ -119,7 +121,9 @@ class _Portal(ConnectionResource):
     async def _close(self, timeout_s: float | None) -> None:
         name, self._name = self._name, None
         if name is not None:
-            await self._connection._core.close_portal(name, timeout=timeout_s)
+            deadline = Deadline(timeout_s)
+            await self._connection._ready(timeout_s)
+            await self._connection._core.close_portal(name, timeout=deadline.left())
 
     def __repr__(self) -> str:
         """The query, and whether all of its rows were taken."""
@@ -209,8 +213,10 @@ class Cursor(_Portal):
         self._check_ready()
         if n <= 0:
             raise InterfaceError("n must be greater than zero")
+        deadline = Deadline(self._timeout(timeout))
+        await self._connection._ready(deadline.left())
         status = await self._connection._core.simple(
-            f"MOVE FORWARD {int(n)} {self._name}", timeout=self._timeout(timeout)
+            f"MOVE FORWARD {int(n)} {self._name}", timeout=deadline.left()
         )
         moved = int(status.split()[1])
         if moved < n:
