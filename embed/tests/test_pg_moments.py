@@ -273,6 +273,31 @@ async def test_a_transaction_that_is_given_up_as_it_begins(pg: Any, postgres: Cl
         assert len(told) == 1
 
 
+@in_loop
+async def test_deadlines_that_cross(pg: Any, postgres: Cluster) -> None:
+    """However the timeouts of those who wait are mixed, few timers look at them."""
+
+    async def ask(timeout_s: float) -> None:
+        with pytest.raises(TimeoutError):
+            await pool.fetchval("SELECT 1", timeout=timeout_s)
+
+    loop: Any = asyncio.get_running_loop()
+    async with pg.create_pool(**postgres.arguments(), min_size=1, max_size=1) as pool:
+        async with pool.acquire():
+            waiting = asyncio.ensure_future(pool.fetchval("SELECT 1", timeout=SOON_S))
+            await asyncio.sleep(0)
+            longer = asyncio.ensure_future(ask(0.6))
+            await asyncio.sleep(0)
+            for _ in range(12):
+                await ask(0.01)
+            await longer
+            # Those that were set for the same moment as this one's.
+            await asyncio.sleep(0.05)
+            timers = [it for it in loop._scheduled if "PgExpiry" in type(it._callback).__name__]
+            assert len(timers) < 6
+        assert await within(SOON_S, waiting) == 1
+
+
 APP = """
 import asyncio
 import os

@@ -40,6 +40,7 @@ impl PoolCore {
         let expiry = PgExpiry {
             pool: Arc::downgrade(self),
             loop_: loop_.clone().unbind(),
+            deadline,
         };
         let expiry = Bound::new(loop_.py(), expiry)?;
         link::call_later(loop_, after.as_secs_f64(), expiry)
@@ -80,14 +81,19 @@ impl PoolCore {
 struct PgExpiry {
     pool: Weak<PoolCore>,
     loop_: Py<PyAny>,
+    deadline: Instant,
 }
 
 #[pymethods]
 impl PgExpiry {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
         match self.pool.upgrade() {
-            Some(pool) => pool.expire(self.loop_.bind(py)),
-            None => Ok(()),
+            // One for an earlier deadline has taken the place of others: each that went on by
+            // itself would set one more for the same deadline.
+            Some(pool) if *locked(&pool.watched) == Some(self.deadline) => {
+                pool.expire(self.loop_.bind(py))
+            }
+            _ => Ok(()),
         }
     }
 }
