@@ -46,6 +46,12 @@ def complaints() -> list[str]:
     return told
 
 
+def timers(kind: str) -> int:
+    """How many of the driver's timers of a kind are set in the running loop."""
+    loop: Any = asyncio.get_running_loop()
+    return sum(kind in type(handle._callback).__name__ for handle in loop._scheduled)
+
+
 @in_loop
 async def test_a_second_try(pg: Any, postgres: Cluster) -> None:
     """A query that is sent once more keeps its connection from who waits for one."""
@@ -281,7 +287,6 @@ async def test_deadlines_that_cross(pg: Any, postgres: Cluster) -> None:
         with pytest.raises(TimeoutError):
             await pool.fetchval("SELECT 1", timeout=timeout_s)
 
-    loop: Any = asyncio.get_running_loop()
     async with pg.create_pool(**postgres.arguments(), min_size=1, max_size=1) as pool:
         async with pool.acquire():
             waiting = asyncio.ensure_future(pool.fetchval("SELECT 1", timeout=SOON_S))
@@ -293,9 +298,32 @@ async def test_deadlines_that_cross(pg: Any, postgres: Cluster) -> None:
             await longer
             # Those that were set for the same moment as this one's.
             await asyncio.sleep(0.05)
-            timers = [it for it in loop._scheduled if "PgExpiry" in type(it._callback).__name__]
-            assert len(timers) < 6
+            assert timers("PgExpiry") < 6
         assert await within(SOON_S, waiting) == 1
+
+
+@in_loop
+async def test_deadlines_that_cross_on_a_connection(pg: Any, postgres: Cluster) -> None:
+    """The same, where they wait for a query that the server works on."""
+
+    async def ask(timeout_s: float) -> None:
+        with pytest.raises(TimeoutError):
+            await core.simple("SELECT 1", timeout=timeout_s)
+
+    connection = await pg.connect(**postgres.arguments())
+    core = connection._core
+    core.exclusive = False
+    first = asyncio.ensure_future(core.simple("SELECT pg_sleep(1)", timeout=SOON_S))
+    await asyncio.sleep(0)
+    longer = asyncio.ensure_future(ask(0.5))
+    await asyncio.sleep(0)
+    for _ in range(12):
+        await ask(0.01)
+    await longer
+    await asyncio.sleep(0.05)
+    assert timers("PgCallback") < 7
+    await within(SOON_S, first)
+    await connection.close()
 
 
 APP = """

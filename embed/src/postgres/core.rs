@@ -445,13 +445,18 @@ impl Core {
         }
         *timer = Some(deadline);
         drop(timer);
-        let after = deadline.saturating_duration_since(Instant::now());
-        self.link.call_later(py, self, after)
+        self.link.call_at(py, self, deadline)
     }
 
-    /// Ends what is late; called by the timer.
-    pub(crate) fn on_timer(self: &Arc<Self>, py: Python<'_>) {
-        *locked(&self.timer) = None;
+    /// Ends what is late; called by the timer for `armed`.
+    pub(crate) fn on_timer(self: &Arc<Self>, py: Python<'_>, armed: Instant) {
+        // One for an earlier deadline may have taken its place, which sets the next.
+        if locked(&self.timer)
+            .take_if(|timer| *timer == armed)
+            .is_none()
+        {
+            return;
+        }
         let now = Instant::now();
         let mut late = Vec::new();
         let mut next: Option<Instant> = None;

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The ties of one connection.
 pub(crate) struct Link {
@@ -150,25 +150,19 @@ impl Link {
         self.flush_requested.store(false, Ordering::Relaxed);
     }
 
-    /// Has [`Core::on_timer`] called after a while.
+    /// Has [`Core::on_timer`] called at `deadline`.
     ///
     /// # Errors
     /// When the loop is closed.
-    pub(crate) fn call_later(
+    pub(crate) fn call_at(
         &self,
         py: Python<'_>,
         core: &Arc<Core>,
-        after: Duration,
+        deadline: Instant,
     ) -> PyResult<()> {
-        let callback = PgCallback::new(py, core, Event::Timer)?;
-        let call_later = pyo3::intern!(py, "call_later");
-        core.loop_
-            .bind(py)
-            .call_method1(call_later, (after.as_secs_f64(), callback))?;
-        if let Ok(event_loop) = EventLoop::current() {
-            event_loop.after_python(py);
-        }
-        Ok(())
+        let callback = PgCallback::new(py, core, Event::Timer(deadline))?;
+        let after = deadline.saturating_duration_since(Instant::now());
+        call_later(core.loop_.bind(py), after.as_secs_f64(), callback)
     }
 }
 
@@ -212,7 +206,7 @@ enum Event {
     Readable,
     Writable,
     Flush,
-    Timer,
+    Timer(Instant),
     Head,
 }
 
@@ -248,7 +242,7 @@ impl PgCallback {
                 core.link.begin_flush();
                 core.flush(py);
             }
-            Event::Timer => core.on_timer(py),
+            Event::Timer(deadline) => core.on_timer(py, deadline),
             Event::Head => core.look_at_head(py),
         }
     }
