@@ -3,6 +3,7 @@
 use crate::event_loop::EventLoop;
 use crate::request_task::copy_context;
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
 
 /// A callback and the context that it runs in.
 pub(crate) type DoneCallback = (Py<PyAny>, Py<PyAny>);
@@ -43,6 +44,21 @@ pub(crate) fn without(
         }
     }
     Ok(kept)
+}
+
+/// Shows them to the garbage collector.
+///
+/// # Errors
+/// What its visitor asks to stop for.
+pub(crate) fn visit(
+    callbacks: &[DoneCallback],
+    visit: &PyVisit<'_>,
+) -> Result<(), PyTraverseError> {
+    for (callback, context) in callbacks {
+        visit.call(callback)?;
+        visit.call(context)?;
+    }
+    Ok(())
 }
 
 /// Has asyncio call them all with `owner`; what goes wrong is reported and stops nobody.

@@ -10,9 +10,10 @@ use crate::event_loop::EventLoop;
 use crate::exchange::{Exchange, Finish, Kept};
 use crate::wait::Wait;
 use crate::watch::{self, Watch};
-use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
+use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyStopIteration};
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What the coroutine is given when it is resumed.
@@ -33,7 +34,8 @@ enum Stepped {
 
 pub(crate) enum Outcome {
     Result(Py<PyAny>),
-    Error(PyErr),
+    /// An object, not a `PyErr`: the garbage collector must see it.
+    Error(Py<PyBaseException>),
     Cancelled,
 }
 
@@ -99,6 +101,48 @@ impl RequestTask {
     /// The state; the lock is never held while Python code runs, so it is never waited for.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows the garbage collector what the task holds: a handler's frame often has the task, and
+    /// the task has the error whose traceback has the frame.
+    pub(crate) fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.loop_)?;
+        // Taken while the state changes, which drops nothing: what is not shown is in use.
+        let Ok(state) = self.state.try_lock() else {
+            return Ok(());
+        };
+        visit.call(&state.context)?;
+        match &state.outcome {
+            Some(Outcome::Result(value)) => visit.call(value)?,
+            Some(Outcome::Error(error)) => visit.call(error)?,
+            Some(Outcome::Cancelled) | None => {}
+        }
+        let others = [
+            &state.coroutine,
+            &state.cancel_message,
+            &state.waits_for,
+            &state.name,
+        ];
+        for object in others {
+            visit.call(object)?;
+        }
+        done_callbacks::visit(&state.callbacks, visit)
+    }
+
+    /// Lets go what [`Self::visit`] shows.
+    pub(crate) fn clear(&self) {
+        let mut state = self.state();
+        let outcome = state.outcome.take();
+        let callbacks = std::mem::take(&mut state.callbacks);
+        let others = (
+            state.coroutine.take(),
+            state.cancel_message.take(),
+            state.waits_for.take(),
+            state.name.take(),
+        );
+        drop(state);
+        // Dropped without the lock: it runs Python code.
+        drop((outcome, callbacks, others));
     }
 
     /// Runs the coroutine until it waits or ends.
@@ -305,7 +349,7 @@ impl RequestTask {
             Err(error) if error.is_instance(py, event_loop.cancelled_error(py)) => {
                 Outcome::Cancelled
             }
-            Err(error) => Outcome::Error(error),
+            Err(error) => Outcome::Error(error.into_value(py)),
         };
         // Told when whoever runs this task has left it.
         let _watch = slf.get().state().watch.take();
@@ -323,7 +367,9 @@ impl RequestTask {
         let event_loop = EventLoop::current()?;
         match self.state().outcome.as_ref() {
             Some(Outcome::Result(value)) => Ok(value.clone_ref(py)),
-            Some(Outcome::Error(error)) => Err(error.clone_ref(py)),
+            Some(Outcome::Error(error)) => {
+                Err(PyErr::from_value(error.bind(py).clone().into_any()))
+            }
             Some(Outcome::Cancelled) => Err(cancelled_error(py, &event_loop, None)),
             None => Err(invalid_state(py, "Result is not set.")),
         }

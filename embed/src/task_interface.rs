@@ -7,12 +7,21 @@ use crate::request_task::{Outcome, RequestTask, Resume, cancel_future, cancelled
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyType};
+use pyo3::{PyTraverseError, PyVisit};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 static TASKS_MADE: AtomicU64 = AtomicU64::new(0);
 
 #[pymethods]
 impl RequestTask {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.visit(&visit)
+    }
+
+    fn __clear__(&self) {
+        self.clear();
+    }
+
     /// Called by asyncio when the callbacks have run that the task gave way to.
     fn _resume(slf: &Bound<'_, Self>) {
         Self::run(slf, Resume::Send);
@@ -84,7 +93,7 @@ impl RequestTask {
     fn exception(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         match self.state().outcome.as_ref() {
             Some(Outcome::Error(error)) => {
-                return Ok(Some(error.clone_ref(py).into_value(py).into_any()));
+                return Ok(Some(error.clone_ref(py).into_any()));
             }
             Some(Outcome::Result(_)) => return Ok(None),
             _ => {}
@@ -306,7 +315,7 @@ impl RequestTask {
     #[getter]
     fn _exception(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         match self.state().outcome.as_ref() {
-            Some(Outcome::Error(error)) => Some(error.clone_ref(py).into_value(py).into_any()),
+            Some(Outcome::Error(error)) => Some(error.clone_ref(py).into_any()),
             _ => None,
         }
     }
@@ -370,6 +379,10 @@ pub(crate) struct TaskWait {
 
 #[pymethods]
 impl TaskWait {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.task)
+    }
+
     fn __iter__(slf: Py<Self>) -> Py<Self> {
         slf
     }

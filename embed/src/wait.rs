@@ -7,23 +7,25 @@ use crate::done_callbacks::{self, DoneCallback};
 use crate::event_loop::EventLoop;
 use crate::request_task::{RequestTask, Resume, cancelled_error, invalid_state};
 use crate::ticker;
-use pyo3::exceptions::PyStopIteration;
+use pyo3::exceptions::{PyBaseException, PyStopIteration};
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What was waited for.
 enum Outcome {
     Returned(Py<PyAny>),
-    Raised(PyErr),
+    /// An object, not a `PyErr`: the garbage collector must see it.
+    Raised(Py<PyBaseException>),
     /// Its waiter was cancelled; what completes it goes on, and nobody asks for the result.
     Cancelled(Option<Py<PyAny>>),
 }
 
 impl Outcome {
-    fn of(result: PyResult<Py<PyAny>>) -> Self {
+    fn of(py: Python<'_>, result: PyResult<Py<PyAny>>) -> Self {
         match result {
             Ok(value) => Self::Returned(value),
-            Err(error) => Self::Raised(error),
+            Err(error) => Self::Raised(error.into_value(py)),
         }
     }
 }
@@ -82,7 +84,7 @@ impl Wait {
     /// Python code runs on this thread.
     pub(crate) fn finish(slf: &Bound<'_, Self>, result: PyResult<Py<PyAny>>) {
         let py = slf.py();
-        for task in Self::conclude(slf, Outcome::of(result)) {
+        for task in Self::conclude(slf, Outcome::of(py, result)) {
             RequestTask::run(task.bind(py), Resume::Send);
         }
         if let Ok(event_loop) = EventLoop::current() {
@@ -93,7 +95,8 @@ impl Wait {
     /// Completes the wait; who waits is resumed in the reactor's next turn. On the shard's thread,
     /// whatever runs there.
     pub(crate) fn finish_soon(slf: &Bound<'_, Self>, result: PyResult<Py<PyAny>>) {
-        for task in Self::conclude(slf, Outcome::of(result)) {
+        let py = slf.py();
+        for task in Self::conclude(slf, Outcome::of(py, result)) {
             ticker::resume_soon(task, None);
         }
     }
@@ -129,7 +132,9 @@ impl Wait {
     pub(crate) fn outcome(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match self.state().outcome.as_ref() {
             Some(Outcome::Returned(value)) => Ok(value.clone_ref(py)),
-            Some(Outcome::Raised(error)) => Err(error.clone_ref(py)),
+            Some(Outcome::Raised(error)) => {
+                Err(PyErr::from_value(error.bind(py).clone().into_any()))
+            }
             Some(Outcome::Cancelled(message)) => {
                 let message = message.as_ref().map(|message| message.clone_ref(py));
                 Err(cancelled_error(py, &*EventLoop::current()?, message))
@@ -141,6 +146,31 @@ impl Wait {
 
 #[pymethods]
 impl Wait {
+    /// Shows what it holds: who waits often has the wait, which has the error whose traceback has
+    /// the frame of who waits.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let Ok(state) = self.state.try_lock() else {
+            return Ok(());
+        };
+        match &state.outcome {
+            Some(Outcome::Returned(value)) => visit.call(value)?,
+            Some(Outcome::Raised(error)) => visit.call(error)?,
+            Some(Outcome::Cancelled(message)) => visit.call(message)?,
+            None => {}
+        }
+        for task in &state.tasks {
+            visit.call(task)?;
+        }
+        visit.call(&state.until_over)?;
+        done_callbacks::visit(&state.callbacks, &visit)
+    }
+
+    fn __clear__(&self) {
+        let former = std::mem::take(&mut *self.state());
+        // Dropped without the lock: it runs Python code.
+        drop(former);
+    }
+
     fn __await__(slf: Py<Self>) -> Py<Self> {
         slf
     }
@@ -166,7 +196,7 @@ impl Wait {
     /// The exception that it ended with, or `None`.
     fn exception(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         if let Some(Outcome::Raised(error)) = self.state().outcome.as_ref() {
-            return Ok(Some(error.clone_ref(py).into_value(py).into_any()));
+            return Ok(Some(error.clone_ref(py).into_any()));
         }
         self.outcome(py).map(|_| None)
     }
