@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import resource
 import struct
+import weakref
 from typing import Any
 
 import pytest
@@ -128,6 +130,30 @@ async def test_answer(pg: Any, name: str) -> None:
             await within(SOON_S, connection.fetch("SELECT 1 AS n"))
         connection.terminate()
         assert connection.is_closed()
+
+
+@only_ours
+@in_loop
+async def test_nothing_keeps_a_connection(pg: Any) -> None:
+    """It has its error, and the error has the frame of who asked, who has the connection."""
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.receive()
+        await peer.send(b"nonsense")
+
+    async with server(script) as arguments:
+        connection = await within(SOON_S, pg.connect(**arguments))
+        weak = weakref.ref(connection)
+
+        async def ask(connection: Any) -> None:
+            with pytest.raises(refused(pg)):
+                await connection.fetch("SELECT 1 AS n")
+
+        await within(SOON_S, ask(connection))
+        del connection
+        gc.collect()
+        assert weak() is None
 
 
 DESCRIPTIONS = {

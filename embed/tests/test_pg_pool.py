@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import time
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -179,6 +180,37 @@ async def test_nothing_keeps_a_pool(pg: Any, arguments: dict[str, Any], how: str
         gc.collect()
     assert weak() is None
     assert [one() for one in connections] == [None, None]
+
+
+@ours_only
+@in_loop
+async def test_a_failure_does_not_keep_its_pool(
+    pg: Any, arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Why it could not grow, which is kept for who waits, leads back to it."""
+    # The log of a test would keep it, too.
+    monkeypatch.setattr(logging.getLogger("fasterapi.pg"), "disabled", True)
+    made: list[Any] = []
+
+    async def init(connection: Any) -> None:
+        made.append(id(connection))
+        if len(made) > 1:
+            raise LookupError
+
+    pool = await pg.create_pool(**arguments, min_size=1, max_size=2, init=init)
+    async with pool.acquire():
+        query = asyncio.ensure_future(pool.fetchval("SELECT 1"))
+        for _ in range(1000):
+            if pool._growth_error is None:
+                await asyncio.sleep(0.01)
+        assert isinstance(pool._growth_error, LookupError)
+    assert await within(SOON_S, query) == 1
+    await pool.close()
+    weak = weakref.ref(pool)
+    del pool, query
+    await asyncio.sleep(0.05)
+    gc.collect()
+    assert weak() is None
 
 
 @in_loop

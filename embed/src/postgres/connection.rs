@@ -19,6 +19,7 @@ use super::submission::Submission;
 use super::tls::{self, PgTls};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple, PyType};
+use pyo3::{PyTraverseError, PyVisit};
 use runtime::postgres::Wire;
 use runtime::protocols::postgres::frontend::{self, Target};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
@@ -75,6 +76,21 @@ impl PgConnection {
 
 #[pymethods]
 impl PgConnection {
+    /// Shows why it is closed: who was told so has the connection in a frame, and the error has
+    /// the frame in its traceback. What the error says is of use to nobody else.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self.core.session.try_lock() {
+            Ok(session) => visit.call(&session.error),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        let error = locked(&self.core.session).error.take();
+        // Dropped without the lock: it runs Python code.
+        drop(error);
+    }
+
     /// Takes over the connected, non-blocking stream socket `fd`, on `loop`.
     ///
     /// What it is told of queries it shares with others by `descriptions`. Rows are instances of

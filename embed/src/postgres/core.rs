@@ -358,7 +358,8 @@ impl Core {
         }
         self.link.detach(py, self);
         self.shut_down();
-        locked(&self.session).error = error.as_ref().map(|error| error.clone_ref(py));
+        let reason = error.as_ref().map(|error| error.clone_ref(py));
+        locked(&self.session).error = reason.map(|error| error.into_value(py));
         // Before anybody goes on: whoever listens hears of it first.
         self.hooks.closed(py, error.as_ref());
         self.fail_handshake(py, error.as_ref());
@@ -384,7 +385,7 @@ impl Core {
     pub(crate) fn closed_error(&self, py: Python<'_>) -> PyErr {
         match &locked(&self.session).error {
             Some(error) => {
-                errors::interface(py, &format!("connection is closed: {}", error.value(py)))
+                errors::interface(py, &format!("connection is closed: {}", error.bind(py)))
             }
             None => errors::interface(py, "connection is closed"),
         }

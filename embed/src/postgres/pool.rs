@@ -6,6 +6,7 @@ use super::core::locked;
 use super::forgotten::pool_method;
 use super::pool_core::{Member, PoolCore};
 use super::submission::seconds;
+use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
@@ -22,7 +23,8 @@ pub(crate) struct PgPool {
 #[pymethods]
 impl PgPool {
     /// Lets a pool that nobody has any more be found, although its connections and callbacks lead
-    /// back to it. While an operation is under way it has the pool, too.
+    /// back to it, and the traceback of why it could not grow. While an operation is under way it
+    /// has the pool, too.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.loop_)?;
         if Arc::strong_count(&self.core) > 1 {
@@ -32,6 +34,9 @@ impl PgPool {
             if let Ok(callable) = callable.try_lock() {
                 visit.call(&*callable)?;
             }
+        }
+        if let Ok(error) = self.core.growth_error.try_lock() {
+            visit.call(&*error)?;
         }
         if let Ok(members) = self.core.members.try_lock() {
             for member in &members.all {
@@ -44,6 +49,7 @@ impl PgPool {
     fn __clear__(&self) {
         self.set_on_demand(None);
         self.set_on_dirty(None);
+        self.set_growth_error(None);
         let members = std::mem::take(&mut locked(&self.core.members).all);
         drop(members);
     }
@@ -80,8 +86,7 @@ impl PgPool {
     }
 
     /// Notes why the pool could not grow, for those who wait in vain; `None`: it could.
-    fn set_growth_error(&self, error: Option<Bound<'_, PyAny>>) {
-        let error = error.map(PyErr::from_value);
+    fn set_growth_error(&self, error: Option<Py<PyBaseException>>) {
         let former = std::mem::replace(&mut *locked(&self.core.growth_error), error);
         drop(former);
     }

@@ -8,6 +8,7 @@ use super::core::{Core, locked};
 use super::pool_batch::Batch;
 use super::pool_queue::{Queue, Waiting};
 use super::query::begin_query;
+use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
@@ -39,7 +40,7 @@ pub(crate) struct PoolCore {
     /// How long a query may wait for a connection.
     pub(super) wait_max: Option<Duration>,
     /// Why no more connections could be made, if so.
-    pub(super) growth_error: Mutex<Option<PyErr>>,
+    pub(super) growth_error: Mutex<Option<Py<PyBaseException>>>,
     /// When somebody looks whether one has waited too long.
     pub(super) watched: Mutex<Option<Instant>>,
     pub(super) on_demand: Mutex<Option<Py<PyAny>>>,

@@ -71,7 +71,7 @@ impl PoolCore {
         }
         let cause = locked(&self.growth_error)
             .as_ref()
-            .map(|error| error.clone_ref(py));
+            .map(|error| PyErr::from_value(error.bind(py).clone().into_any()));
         errors::no_connection(py, self.wait_max.unwrap_or_default(), cause)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::starting::Starting;
 use super::tls::Handshake;
+use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use std::collections::BTreeMap;
 
@@ -17,8 +18,8 @@ pub(crate) struct Session {
     /// What the server reports of its settings.
     pub(crate) parameters: BTreeMap<String, String>,
     pub(crate) last_status: Option<Box<str>>,
-    /// Why the connection is closed.
-    pub(crate) error: Option<PyErr>,
+    /// Why the connection is closed. An object, not a `PyErr`: the garbage collector must see it.
+    pub(crate) error: Option<Py<PyBaseException>>,
     /// An error that the server sent without being asked: it is about to hang up.
     pub(crate) last_words: Option<PyErr>,
     /// A TLS handshake that is not done.

@@ -145,7 +145,7 @@ impl PgState {
             .error
             .as_ref()
             .map(|error| error.clone_ref(py));
-        error.map(|error| error.into_value(py).into_any())
+        error.map(Py::into_any)
     }
 
     /// Says which object the program has as this connection: operations keep it alive.
