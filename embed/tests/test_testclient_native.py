@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +248,29 @@ def test_clients_leave_nothing_behind() -> None:
     after = counts()
     assert after[0] <= before[0] + 1
     assert after[1] <= before[1] + 4
+
+
+@here
+def test_a_task_that_is_left_running_keeps_no_application() -> None:
+    """The reactor ends with the client then, and what it has not done is let go."""
+    from fasterapi import FasterAPI
+    from fasterapi.testclient import TestClient
+
+    def leave_a_task() -> weakref.ref[FasterAPI]:
+        app = FasterAPI()
+
+        @app.get("/")
+        async def leave() -> None:
+            app.state.task = asyncio.create_task(asyncio.sleep(100))
+
+        with TestClient(app) as client:
+            assert client.get("/").status_code == 200
+        return weakref.ref(app)
+
+    left = [leave_a_task() for _ in range(5)]
+    gc.collect()
+    # The last one may still be known to what serves the next client.
+    assert [app() for app in left[:-1]] == [None] * 4
 
 
 if __name__ == "__main__":

@@ -94,8 +94,8 @@ pub(crate) struct Shared<A> {
     sweeping: Cell<bool>,
     /// Wakes whoever waits for the last connection to close.
     drained: RefCell<Vec<Waker>>,
-    /// Wakes the tasks that accept, when they are to stop.
-    acceptors: RefCell<Vec<Waker>>,
+    /// Wakes whoever waits for the drain to begin.
+    drain_begins: RefCell<Vec<Waker>>,
 }
 
 impl<A> Shared<A> {
@@ -121,6 +121,28 @@ impl<A> Shared<A> {
             self.drained.take().into_iter().for_each(reactor::wake);
         }
     }
+
+    /// Resolves when the shard is told to drain.
+    async fn drain_begun(&self) {
+        until(&self.drain_begins, || self.is_draining()).await;
+    }
+
+    /// Resolves when no connection is open.
+    async fn emptied(&self) {
+        until(&self.drained, || self.metrics.connections_open.get() == 0).await;
+    }
+}
+
+/// Resolves when it is so; looks again when `wakers` are woken.
+async fn until(wakers: &RefCell<Vec<Waker>>, is_so: impl Fn() -> bool) {
+    poll_fn(|cx| {
+        if is_so() {
+            return Poll::Ready(());
+        }
+        register(wakers, cx.waker());
+        Poll::Pending
+    })
+    .await;
 }
 
 /// A shard that serves, seen from outside.
@@ -184,7 +206,7 @@ impl<A: Application> Shard<A> {
             draining: Cell::new(None),
             sweeping: Cell::new(false),
             drained: RefCell::default(),
-            acceptors: RefCell::default(),
+            drain_begins: RefCell::default(),
         };
         Self {
             shared: Rc::new(shared),
@@ -198,20 +220,13 @@ impl<A: Application> Shard<A> {
             match self.accept_batch(&listener) {
                 Ok(true) => reactor::yield_now().await,
                 Ok(false) => {
-                    let stopped = poll_fn(|cx| {
-                        if shared.is_draining() {
-                            return Poll::Ready(());
-                        }
-                        register(&shared.acceptors, cx.waker());
-                        Poll::Pending
-                    });
                     let ready = async {
                         if listener.readable().await.is_err() {
                             // No descriptor is left to wait with.
                             reactor::sleep(ACCEPT_PAUSE).await;
                         }
                     };
-                    ready.or(stopped).await;
+                    ready.or(shared.drain_begun()).await;
                 }
                 Err(_) => reactor::sleep(ACCEPT_PAUSE).await,
             }
@@ -272,7 +287,7 @@ impl<A: Application> Shard<A> {
     pub fn start_drain(&self, reason: Drain) {
         self.shared.draining.set(Some(reason));
         self.shared
-            .acceptors
+            .drain_begins
             .take()
             .into_iter()
             .for_each(reactor::wake);
@@ -282,14 +297,7 @@ impl<A: Application> Shard<A> {
 
     /// Resolves when no connection is open.
     pub async fn drained(&self) {
-        poll_fn(|cx| {
-            if self.shared.metrics.connections_open.get() == 0 {
-                return Poll::Ready(());
-            }
-            register(&self.shared.drained, cx.waker());
-            Poll::Pending
-        })
-        .await;
+        self.shared.emptied().await;
     }
 
     /// What the shard has counted.
@@ -319,10 +327,15 @@ fn turn_away(socket: &OwnedFd) {
     let _ = nix::unistd::read(socket, &mut request);
 }
 
-/// Sweeps deadlines while anybody is connected, then ends.
+/// Sweeps deadlines while anybody is connected, then ends; at once after a drain, for the reactor
+/// may end then, too.
 async fn sweep<A: Application>(shared: Rc<Shared<A>>) {
     while shared.metrics.connections_open.get() > 0 {
-        reactor::sleep(SWEEP_EVERY).await;
+        let over = async {
+            shared.drain_begun().await;
+            shared.emptied().await;
+        };
+        reactor::sleep(SWEEP_EVERY).or(over).await;
         shared.deadlines.sweep();
         if shared.is_draining() {
             shared.deadlines.drain_idle();
