@@ -132,10 +132,7 @@ impl PgPool {
         *locked(&core.pool) = None;
         let removed = {
             let mut members = locked(&self.core.members);
-            let found = members
-                .all
-                .iter()
-                .position(|member| Arc::ptr_eq(&member.core, core));
+            let found = members.position(core);
             found.map(|index| members.all.remove(index))
         };
         drop(removed);

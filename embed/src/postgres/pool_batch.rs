@@ -53,11 +53,8 @@ impl Members {
     /// Whether a query may go behind what was just sent on a connection.
     fn takes_more(&self, core: &Arc<Core>) -> bool {
         let may_deadlock = || core.may_wait_for_locks() && self.all.iter().any(|it| it.is_lent());
-        let member = self
-            .all
-            .iter()
-            .find(|member| Arc::ptr_eq(&member.core, core));
-        member.is_some_and(|member| member.is_free())
+        self.position(core)
+            .is_some_and(|index| self.all[index].is_free())
             && core.in_flight() > 0
             && core.is_unpinned()
             && !may_deadlock()

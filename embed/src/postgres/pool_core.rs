@@ -48,6 +48,12 @@ pub(crate) struct PoolCore {
 }
 
 impl Members {
+    /// Where the member of a connection is.
+    pub(super) fn position(&self, core: &Arc<Core>) -> Option<usize> {
+        let mut members = self.all.iter();
+        members.position(|member| Arc::ptr_eq(&member.core, core))
+    }
+
     /// A connection on which nothing goes on. The one that was added last comes first: those at
     /// the front may fall idle and be closed.
     pub(super) fn idle(&self) -> Option<Arc<Core>> {
@@ -229,10 +235,7 @@ impl PoolCore {
     pub(super) fn on_closed(self: &Arc<Self>, py: Python<'_>, core: &Arc<Core>) {
         let removed = {
             let mut members = locked(&self.members);
-            let found = members
-                .all
-                .iter()
-                .position(|member| Arc::ptr_eq(&member.core, core));
+            let found = members.position(core);
             // Whoever has a lease gives it back.
             found
                 .filter(|index| !members.all[*index].leased)
@@ -245,10 +248,7 @@ impl PoolCore {
     pub(super) fn release(self: &Arc<Self>, py: Python<'_>, core: &Arc<Core>) {
         let removed = {
             let mut members = locked(&self.members);
-            let found = members
-                .all
-                .iter()
-                .position(|member| Arc::ptr_eq(&member.core, core));
+            let found = members.position(core);
             match found {
                 Some(index) if core.is_closed() => Some(members.all.remove(index)),
                 Some(index) => {
