@@ -225,6 +225,10 @@ async def test_a_query_keeps_its_pool(pg: Any, arguments: dict[str, Any]) -> Non
     await asyncio.sleep(0.1)
     gc.collect()
     assert await within(SOON_S, query) == 1
+    del query
+    if OURS:
+        with pytest.warns(ResourceWarning, match="unclosed connection"):
+            gc.collect()
 
 
 @ours_only

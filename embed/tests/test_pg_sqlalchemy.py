@@ -10,6 +10,7 @@ import importlib
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -230,7 +231,10 @@ async def one(number: int) -> int:
 
 def test_in_a_shard(serve: Serve, url: str) -> None:
     """Its greenlets run on the shard's loop."""
-    server = serve(APP, env=own_virtual_environment() | {"DATABASE_URL": url})
+    env = own_virtual_environment() | {"DATABASE_URL": url}
+    # The pip form has an environment of its own, without SQLAlchemy.
+    env["PYTHONPATH"] = str(Path(sa.__file__).parents[1])
+    server = serve(APP, env=env)
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda n: server.get(f"/{n}").json(), range(100)))
     assert answers == list(range(1, 101))
