@@ -98,15 +98,6 @@ async def background(tasks: BackgroundTasks):
     tasks.add_task(own_task)
 
 
-@app.get("/waits_for_ever")
-async def waits_for_ever(tasks: BackgroundTasks):
-    async def wait():
-        mark = Mark()
-        await asyncio.get_running_loop().create_future()
-
-    tasks.add_task(wait)
-
-
 @app.sse("/events")
 async def events(sse: SSE):
     mark, task = Mark(), asyncio.current_task()
@@ -123,7 +114,7 @@ async def socket(websocket: WebSocket):
 """
 PATHS = [
     *("own_task", "task_group", "timeout", "context", "callback", "dependency", "thread"),
-    *("background", "waits_for_ever", "events"),
+    *("background", "events"),
 ]
 
 
